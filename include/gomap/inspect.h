@@ -1,0 +1,302 @@
+/* gomap/inspect.h - the frozen self-description of gomap, for readers outside the process.
+ *
+ * A program that uses gomap describes its maps to whoever can read its memory: no call into the
+ * program, no stop, no symbol table is needed.  This header is the whole contract.  It is plain
+ * data: it includes nothing of the library and links against nothing.
+ *
+ *   ELF note  owner "gomap", type 1, descriptor = { i64: root - address of this descriptor }  (1)
+ *   ELF dynamic symbol  gomap_inspect_root_1                                              (2)
+ *        |
+ *        v
+ *   struct gomap_root --- chunks --> struct gomap_chunk --> struct gomap_chunk ... (never freed)
+ *     cookie, version,                 entry[i].map --> struct gomap (128 bytes)
+ *     sizes, self,                     entry[i].gen       |-- desc --> struct gomap_desc (never freed)
+ *     counters, ring                                      |-- side --> struct gomap_side (when present)
+ *                                                         |-- meta, slots, links: the table
+ *
+ * How to find it: take each ELF image of the process (there may be several copies of the library,
+ * each has a root of its own), read the note (1; position independent, the same in file and memory) or,
+ * failing that, the symbol (2, plus the load bias), and check `cookie`, `self` (must equal the address it was read from), `version` and the
+ * sizes.  A reader that does not know `version` must refuse, not guess.
+ *
+ * How to read a map exactly while it is being written:
+ *   1. read the registry entry: map != 0, remember gen;
+ *   2. read struct gomap; `cookie` must be GOMAP_COOKIE, `id` must equal (gen << 32 | index + 1);
+ *   3. `seq` must be even; read side and desc; read struct gomap again: if `seq`, `id` or `cookie`
+ *      differ, start over.  count, ngroups, split, meta, slots, links and the geometry part of the side
+ *      record only change while `seq` is odd, except that `count` alone may change at any time
+ *      (one aligned 8-byte store).
+ *   4. Bulk reads (metadata of a big table) go chunk by chunk; `moves` in the side record tells how
+ *      many entries were moved by growth or shrink in between: state it as the error bound.
+ *
+ * Everything here is little-endian, LP64 (the root says so: `pointer_bytes`).
+ * Changing any struct below needs a new GOMAP_INSPECT_VERSION; tests/abi pins all offsets.
+ */
+#ifndef GOMAP_INSPECT_H
+#define GOMAP_INSPECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GOMAP_INSPECT_VERSION 1u
+#define GOMAP_INSPECT_MAGIC   "gomap.inspect" /* 13 characters, NUL padded to 16 in the root */
+#define GOMAP_NOTE_OWNER      "gomap"
+#define GOMAP_NOTE_ROOT       1u
+#define GOMAP_COOKIE          0x314d6f47u /* "GoM1": a live map; any other value: not a live map */
+#define GOMAP_COOKIE_STASH    0x534d6f47u /* "GoMS": a stash, owned by another map, not in the registry */
+
+/* Table geometry: 15 slots and 16 metadata bytes a group, 4 groups a quad (see lib/table.c). */
+enum { GOMAP_GROUP_SLOTS = 15, GOMAP_QUAD_GROUPS = 4, GOMAP_QUAD_SLOTS = 60, GOMAP_NODE_SLOTS = 4 };
+
+/* gomap.mode: how the table's memory is held. */
+enum {
+    GOMAP_MODE_EMPTY = 0, /* no table; meta points to a shared line of zeros */
+    GOMAP_MODE_SMALL = 1, /* one group: one allocation of `cap` slots behind 16 metadata bytes */
+    GOMAP_MODE_BLOCK = 2, /* one allocation: metadata, links, slots */
+    GOMAP_MODE_RANGE = 3, /* a reserved address range with three areas, grown in place */
+};
+
+/* gomap.hash_kind */
+enum {
+    GOMAP_HASH_MUM = 0,  /* integers: two keyed folded multiplies */
+    GOMAP_HASH_AES = 1,  /* integers: three keyed AES rounds; byte strings: keyed AES rounds */
+    GOMAP_HASH_SIP = 2,  /* SipHash-1-3 over the key bytes */
+    GOMAP_HASH_USER = 3, /* the user's function, finalised by two keyed folded multiplies */
+};
+
+/* gomap_desc.flags */
+enum {
+    GOMAP_F_STR = 1 << 0,          /* key is a byte string; slot key is struct gomap_strkey */
+    GOMAP_F_BORROWED = 1 << 1,     /* string keys are not copied */
+    GOMAP_F_KEY_INDIRECT = 1 << 2, /* slot key is struct gomap_cellkey */
+    GOMAP_F_VAL_INDIRECT = 1 << 3, /* slot value is a pointer to a cell with a stable address */
+    GOMAP_F_USER_HASH = 1 << 4,
+    GOMAP_F_USER_EQ = 1 << 5,
+    GOMAP_F_PLAIN = 1 << 7,  /* entries own nothing: no copies, cells, or destroy functions */
+    GOMAP_F_HASH32 = 1 << 6, /* the slot stores the high 32 hash bits; only they choose the group */
+};
+
+/* A growth or shrink in progress (gomap_side.walk). */
+enum { GOMAP_WALK_NONE = 0, GOMAP_WALK_GROW = 1, GOMAP_WALK_SHRINK = 2 };
+
+/* The key part of a slot for byte-string keys. */
+struct gomap_strkey {
+    const char *ptr;
+    uint32_t len;
+    uint32_t hash_hi; /* hash >> 32 */
+};
+
+/* The key part of a slot for keys that live out of line. */
+struct gomap_cellkey {
+    void *ptr;
+    uint32_t hash_hi; /* hash >> 32 */
+    uint32_t unused;
+};
+
+/* A type of map, as made at one place: sizes in bytes.  Interned: one per distinct type and site, never
+ * freed, never changed. */
+struct gomap_desc {
+    uint32_t size; /* sizeof(struct gomap_desc) */
+    uint32_t flags;
+    uint32_t key_size, key_align; /* as the user sees them (strings: 16, 8) */
+    uint32_t val_size, val_align;
+    uint32_t slot_size;     /* distance of two slots; at least 1 */
+    uint32_t slot_key_size; /* bytes of the slot's key part */
+    uint32_t val_off;       /* where the value, or the pointer to its cell, starts in the slot */
+    uint32_t slot_val_size; /* bytes of the slot's value part */
+    uint32_t node_off;      /* where the first slot starts in a chain node */
+    uint32_t node_size;     /* bytes of a chain node */
+    uint32_t slot_align;    /* alignment of the slot array and of slots in nodes */
+    uint32_t key_class;     /* how the library compares keys; private to it */
+    const char *key_name;   /* C type names, NUL terminated; never NULL */
+    const char *val_name;
+    const char *site; /* "file:line" where maps of this type are made; NULL: not known */
+    uint64_t (*hash)(const void *key, void *ctx); /* user functions; NULL where built in */
+    int (*eq)(const void *a, const void *b, void *ctx);
+    int (*key_copy)(void *dst, const void *src, void *ctx);
+    void (*key_destroy)(void *key, void *ctx);
+    int (*val_copy)(void *dst, const void *src, void *ctx);
+    void (*val_destroy)(void *val, void *ctx);
+    void *unused;                  /* the functions' context is a map's own, not the type's */
+    const struct gomap_desc *next; /* list of all types of this library copy */
+};
+
+/* A node of an overflow chain: 4 slots behind this header, at gomap_desc.node_off. */
+struct gomap_node {
+    struct gomap_node *next;
+    uint8_t tag[GOMAP_NODE_SLOTS]; /* tophash of each slot, 0 = empty */
+    uint8_t unused[4];
+};
+
+/* An entry of the stash's last resort, for keys that no hash can tell apart: a list in order of
+ * insertion; one slot follows at gomap_desc.node_off. */
+struct gomap_flood {
+    struct gomap_flood *next, *prev;
+    uint64_t serial;
+    uint64_t hash;
+};
+
+/* The map.  128 bytes; the first 64 are all a lookup needs.
+ *
+ * A link word (links[quad]) is a struct gomap_node pointer with bit 0 set when entries of this
+ * quad are in the stash.  Metadata of group g: meta + 16 g: 15 tophash bytes (0 = empty) and one
+ * overflow byte: bit (tophash >> 5) is set if an entry of that class whose home is g lies elsewhere
+ * in the quad, in its chain or in the stash.  Slot s of group g: slots + (15 g + s) * slot_size.
+ * Home group: high 64 bits of position * ngroups; position = hash, or, with GOMAP_F_HASH32, the
+ * hash with its low 32 bits cleared. */
+struct gomap {
+    uint64_t split;   /* positions below it are (still, or already) in the geometry side->lo_*; 0: none are */
+    uint64_t ngroups; /* at least 1 */
+    uint8_t *meta;
+    uint8_t *slots;
+    uint64_t seed[4];
+
+    uint64_t count;   /* entries, those of the stash included */
+    uint64_t limit;   /* an insert at count >= limit takes the slow path (0 while a walk runs) */
+    uintptr_t *links; /* one word a quad; NULL in modes EMPTY and SMALL */
+    const struct gomap_desc *desc;
+    struct gomap_side *side; /* NULL until needed */
+    uint64_t id;             /* registry generation << 32 | registry index + 1; unique in the process */
+    uint32_t seq;            /* odd while geometry changes */
+    uint32_t epoch;          /* bumped when an entry moved or went (iterators look at it) */
+    uint8_t mode;
+    uint8_t hash_kind;
+    uint8_t cap;     /* slots of group 0 in mode SMALL, else 15 */
+    uint8_t writing; /* fork generation | 1 while a write is under way, else 0 */
+    uint32_t cookie; /* GOMAP_COOKIE; cleared before the map is freed */
+};
+
+/* Counts of rare things since the map was made, or since it first left mode SMALL with default
+ * settings (the side record does not exist before). */
+struct gomap_counters {
+    uint64_t grows, shrinks;               /* begun; a table of at most 128 entries is moved at once */
+    uint64_t moved;                        /* entries moved by them */
+    uint64_t move_max;                     /* most entries moved by one write */
+    uint64_t grow_failed;                  /* growths put off for want of memory */
+    uint64_t stashed;                      /* entries that ever went to the stash */
+    uint64_t alarms;                       /* chain alarms */
+    uint64_t madvise_calls, madvise_bytes; /* memory handed back to the OS */
+    uint64_t reseeds, clears;
+    uint64_t inconsistent; /* hash functions caught changing their mind */
+};
+
+/* What a map needs beyond its header; made on demand, freed with the map. */
+struct gomap_side {
+    uint32_t size;  /* bytes of this allocation, at least sizeof(struct gomap_side) */
+    uint32_t walk;  /* GOMAP_WALK_* */
+    uint64_t moves; /* = counters.moved, for bulk readers */
+    /* geometry of positions below split while a walk runs (grow: the old one, shrink: the new one) */
+    uint64_t lo_ngroups;
+    uint8_t *lo_meta;
+    uint8_t *lo_slots;
+    uintptr_t *lo_links;
+    uint64_t walk_quads_done, walk_quads_total;
+    uint64_t lo_bytes, hi_bytes; /* allocated table bytes of a block or small table; range: committed */
+    uint64_t grow_at;            /* entries at which the next growth starts */
+    uint64_t grow_groups;        /* groups it will have (0: not known) */
+    uint64_t delete_floor;       /* a delete that leaves at least so many entries has nothing else to do */
+    uint8_t *range_base;         /* mode RANGE: start of the reservation */
+    uint64_t range_bytes;        /* reserved address space */
+    uint64_t nodes, chained;     /* chain nodes and the entries in them */
+    uint64_t arena_bytes;        /* memory held for cells, strings and nodes beyond mode SMALL */
+    uint64_t cell_bytes;         /* of it (or of single allocations): key and value cells in use */
+    uint64_t string_bytes;       /* and string copies in use (with their NUL) */
+    uint64_t node_bytes;         /* and chain nodes in use */
+    uint64_t loose_bytes;        /* cells, strings, nodes that are allocations of their own */
+    struct gomap *stash;         /* NULL: none */
+    struct gomap_flood *flood;   /* only in a stash: first of the list */
+    uint64_t flood_count;
+    const char *name;       /* NUL terminated; NULL: none */
+    uint64_t created_ns;    /* CLOCK_MONOTONIC */
+    uint64_t last_write_ns; /* coarse; of the last write that took a slow path */
+    struct gomap_counters counters;
+};
+
+/* The registry: a list of chunks that are never freed; a map holds one entry. */
+enum { GOMAP_CHUNK_ENTRIES = 254 };
+struct gomap_chunk_entry {
+    struct gomap *map; /* NULL: free */
+    uint32_t gen;      /* of the present, or the last, map in this entry */
+    uint32_t unused;
+};
+struct gomap_chunk {
+    struct gomap_chunk *next;
+    uint32_t base; /* registry index of entry[0] */
+    uint32_t used; /* entries in use (a hint) */
+    struct gomap_chunk_entry entry[GOMAP_CHUNK_ENTRIES];
+};
+
+/* Flight recorder: the last GOMAP_RING_EVENTS rare events, oldest overwritten. */
+enum {
+    GOMAP_EV_NONE,
+    GOMAP_EV_NEW,
+    GOMAP_EV_FREE,
+    GOMAP_EV_GROW_START,
+    GOMAP_EV_GROW_DONE,
+    GOMAP_EV_SHRINK_START,
+    GOMAP_EV_SHRINK_DONE,
+    GOMAP_EV_MADVISE,
+    GOMAP_EV_RESEED,
+    GOMAP_EV_CLEAR,
+    GOMAP_EV_OOM,
+    GOMAP_EV_ALARM,
+    GOMAP_EV_MISUSE,
+    GOMAP_EV_MAX
+};
+enum { GOMAP_RING_EVENTS = 4096 };
+struct gomap_event {
+    uint64_t ticket;  /* 1 + position in the ring's history; 0 or a mismatch: being written */
+    uint64_t time_ns; /* CLOCK_MONOTONIC */
+    uint64_t map_id;
+    uint32_t kind; /* GOMAP_EV_* */
+    uint32_t unused;
+    uint64_t a,
+        b; /* grow, shrink: groups before and after; madvise: address and bytes; else 0 or named in docs */
+};
+
+struct gomap_root {
+    char magic[16];
+    uint32_t version;       /* GOMAP_INSPECT_VERSION */
+    uint32_t size;          /* sizeof(struct gomap_root) */
+    uint32_t pointer_bytes; /* sizeof(void *) */
+    uint32_t map_size, side_size, desc_size, node_size, chunk_size, event_size, chunk_entries;
+    uint32_t pid_started; /* 1 once the library has made a map in this process */
+    uint32_t unused;
+    uint64_t self; /* address of this root at run time, set at load */
+    struct gomap_chunk *chunks;
+    const struct gomap_desc *descs;
+    struct gomap_event *ring;
+    uint64_t ring_events; /* GOMAP_RING_EVENTS */
+    uint64_t ring_head;   /* events ever recorded */
+    uint64_t maps_made, maps_freed;
+    uint64_t registry_failed;    /* maps that could not be registered (out of memory) */
+    uint64_t wall_minus_mono_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at load */
+    char library[32];            /* version of the library */
+};
+
+/* Bytes of a table's one allocation (modes SMALL and BLOCK), and of the three areas. */
+static inline uint64_t gomap_inspect_quads(uint64_t ngroups) { return (ngroups + 3) / 4; }
+static inline uint64_t gomap_inspect_align(uint64_t n, uint64_t a) { return (n + a - 1) / a * a; }
+/* mode SMALL: offset of the slots, and size */
+static inline uint64_t gomap_inspect_small_off(const struct gomap_desc *d) {
+    return gomap_inspect_align(16, d->slot_align);
+}
+static inline uint64_t gomap_inspect_small_bytes(const struct gomap_desc *d, uint32_t cap) {
+    return gomap_inspect_small_off(d) + (uint64_t)cap * d->slot_size;
+}
+/* mode BLOCK: metadata first, then links, then slots */
+static inline uint64_t gomap_inspect_block_off(const struct gomap_desc *d, uint64_t ngroups) {
+    return gomap_inspect_align(gomap_inspect_quads(ngroups) * (64 + sizeof(uintptr_t)), d->slot_align);
+}
+static inline uint64_t gomap_inspect_block_bytes(const struct gomap_desc *d, uint64_t ngroups) {
+    return gomap_inspect_block_off(d, ngroups) + ngroups * GOMAP_GROUP_SLOTS * d->slot_size;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,313 @@
+/* lib/bulk.c - operations on many entries, and on entries the caller does not name. */
+#include "internal.h"
+
+#include <time.h>
+
+/* 32 keys at a time measured best (docs/design.md): enough misses in flight, few enough to stay in L1. */
+enum { BATCH = 32 };
+
+struct batch {
+    struct key key[BATCH];
+    uint64_t hash[BATCH];
+};
+
+static const uint8_t *nth_key(const struct gomap *m, const void *keys, size_t i) {
+    return (const uint8_t *)keys + i * (m->desc->flags & GOMAP_F_STR ? sizeof(gomap_str) : m->desc->key_size);
+}
+
+/* Hash a batch and fetch its metadata lines, then the slots their tophash points at. */
+static void prepare(const struct gomap *m, const void *keys, size_t at, size_t n, struct batch *b) {
+    const struct gomap_desc *d = m->desc;
+    for (size_t i = 0; i < n; i++) {
+        b->key[i] = gomap__key(m, nth_key(m, keys, at + i));
+        b->hash[i] = gomap__hash_key(m, &b->key[i]);
+        uint64_t pos = gomap__pos(d, b->hash[i]);
+        struct geom g = gomap__locate(m, pos);
+        __builtin_prefetch(g.meta + gomap__group_of(pos, g.ng) * 16);
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint64_t pos = gomap__pos(d, b->hash[i]);
+        struct geom g = gomap__locate(m, pos);
+        uint64_t group = gomap__group_of(pos, g.ng);
+        unsigned hits = gomap__match(g.meta + group * 16, b->hash[i]);
+        if (hits) __builtin_prefetch(g.slots + (group * 15 + (unsigned)__builtin_ctz(hits)) * d->slot_size);
+    }
+}
+
+size_t gomap_get_many(const gomap *m, const void *keys, size_t n, void **values) {
+    struct batch b;
+    size_t found = 0;
+    if (!m || !gomap__read_ok(m, "get_many")) {
+        for (size_t i = 0; i < n; i++) values[i] = NULL;
+        return 0;
+    }
+    for (size_t at = 0; at < n; at += BATCH) {
+        size_t k = n - at < BATCH ? n - at : BATCH;
+        prepare(m, keys, at, k, &b);
+        for (size_t i = 0; i < k; i++) {
+            uint8_t *slot = gomap__get_slot(m, b.hash[i], &b.key[i]);
+            values[at + i] = slot ? gomap__slot_val(m->desc, slot) : NULL;
+            found += slot != NULL;
+        }
+    }
+    return found;
+}
+
+gomap_err gomap_put_many(gomap *m, const void *keys, const void *values, size_t n, size_t *done) {
+    struct batch b;
+    gomap_err err = GOMAP_OK;
+    size_t i = 0;
+    if (!m) {
+        gomap__misuse(m, "put_many to");
+        return GOMAP_EMISUSE;
+    }
+    for (; i < n && !err; i++) {
+        if (i % BATCH == 0) prepare(m, keys, i, n - i < BATCH ? n - i : BATCH, &b);
+        const uint8_t *v = values ? (const uint8_t *)values + i * m->desc->val_size : NULL;
+        err = gomap_put(m, nth_key(m, keys, i), v);
+        if (err) break;
+    }
+    if (done) *done = i;
+    return err;
+}
+
+size_t gomap_delete_many(gomap *m, const void *keys, size_t n) {
+    struct batch b;
+    size_t gone = 0;
+    if (!m) {
+        gomap__misuse(m, "delete_many from");
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i % BATCH == 0) prepare(m, keys, i, n - i < BATCH ? n - i : BATCH, &b);
+        gone += gomap_delete(m, nth_key(m, keys, i));
+    }
+    return gone;
+}
+
+/* ---- entries the caller does not name --------------------------------------------------------------------- */
+
+static bool take_first(struct gomap *m, struct place *p, void *ctx) {
+    (void)m;
+    *(struct place *)ctx = *p;
+    return false;
+}
+
+struct nth {
+    uint64_t want, at;
+    struct place found;
+};
+
+static bool is_nth(struct gomap *m, struct place *p, void *ctx) {
+    struct nth *n = ctx;
+    (void)m;
+    if (n->at++ != n->want) return true;
+    n->found = *p;
+    return false;
+}
+
+static uint64_t below(uint64_t n) { return gomap__group_of(gomap__iter_seed(), n); }
+
+/* A uniform entry of the table by rejection: a drawn place in a drawn quad, until one is occupied.  A quad has as many
+ * places as any quad could need (60 and a chain), so every entry is equally likely. */
+static bool draw(struct gomap *m, int tries, struct place *out) {
+    struct geom g[2] = {gomap__hi(m), {0}};
+    if (m->side && m->side->walk) g[1] = gomap__lo(m);
+    uint64_t quads = gomap__quads(g[0].ng), lo_quads = g[1].meta ? gomap__quads(g[1].ng) : 0;
+    uint64_t places =
+        GOMAP_QUAD_SLOTS + (m->side && m->side->nodes ? m->side->chained < 128 ? m->side->chained : 128 : 0);
+    for (int i = 0; m->mode && i < tries; i++) {
+        uint64_t q = below(quads + lo_quads);
+        bool lo = q >= quads;
+        struct nth n = {.want = below(places)};
+        if (lo) q -= quads;
+        if (!gomap__quad_live(m, lo, q) || gomap__each_in_quad(m, &g[lo], q, is_nth, &n)) continue;
+        *out = n.found;
+        return true;
+    }
+    return false;
+}
+
+/* A user's hash that changed its mind names another quad: stay with the one the entry lies in. */
+static void find_home(const struct gomap *m, struct place *p) {
+    uint64_t home = gomap__group_of(gomap__pos(m->desc, gomap__hash_slot(m, p->slot)), p->g.ng);
+    if (home / 4 == p->home / 4) p->home = home;
+}
+
+/* Any entry.  First by drawing, so that a map that is popped empty thins out evenly and can shrink; then the first at
+ * or after a drawn position, round the table. */
+static bool some_entry(struct gomap *m, struct place *p) {
+    if (draw(m, 32, p)) {
+        find_home(m, p);
+        return true;
+    }
+    uint64_t pos = gomap__iter_seed(), seen = 0,
+             quads = gomap__quads(m->ngroups) + (m->side ? gomap__quads(m->side->lo_ngroups) : 0);
+    for (; m->mode && gomap__main_count(m) && seen <= quads + 2; seen++) {
+        struct geom g = gomap__locate(m, pos);
+        uint64_t q = gomap__group_of(pos, g.ng) / 4;
+        uint64_t next = q + 1 < gomap__quads(g.ng) ? gomap__border(q * 4 + 4, g.ng) : 0;
+        if (!gomap__each_in_quad(m, &g, q, take_first, p)) {
+            find_home(m, p);
+            return true;
+        }
+        if (pos < m->split && (next == 0 || next > m->split)) next = m->split;
+        pos = next;
+    }
+    if (m->side && m->side->flood) {
+        struct gomap_flood *f = m->side->flood;
+        *p = (struct place){.slot = gomap__flood_slot(m->desc, f), .flood = f, .owner = m};
+        return true;
+    }
+    return m->side && m->side->stash && some_entry(m->side->stash, p);
+}
+
+static void free_limbo(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    if (!s->limbo) return;
+    s->pub.string_bytes -= (uint64_t)s->limbo_len + 1;
+    gomap__cell_free(m, s->limbo, (size_t)s->limbo_len + 1, 1);
+    s->limbo = NULL;
+}
+
+void gomap__free_limbo(struct gomap *m) {
+    if (m->side) free_limbo(m);
+}
+
+/* Move a slot's contents to the caller. */
+static void hand_over(struct gomap *m, struct place *p, void *key, void *value) {
+    const struct gomap_desc *d = m->desc;
+    struct gomap__side *s = gomap__side(m);
+    gomap_str view;
+    const void *k = gomap__slot_key(d, p->slot, &view);
+    if (value && d->val_size) memcpy(value, gomap__slot_val(d, p->slot), d->val_size);
+    if (key && d->key_size) memcpy(key, k, d->key_size);
+    if ((d->flags & (GOMAP_F_STR | GOMAP_F_BORROWED)) == GOMAP_F_STR) {
+        free_limbo(m);
+        s->limbo = (char *)(uintptr_t)view.ptr, s->limbo_len = (uint32_t)view.len;
+    } else if (d->flags & GOMAP_F_KEY_INDIRECT) {
+        s->pub.cell_bytes -= d->key_size;
+        gomap__cell_free(m, (void *)(uintptr_t)k, d->key_size, d->key_align);
+    }
+    if (d->flags & GOMAP_F_VAL_INDIRECT) {
+        s->pub.cell_bytes -= d->val_size;
+        gomap__cell_free(m, gomap__slot_val(d, p->slot), d->val_size, d->val_align);
+    }
+}
+
+gomap_err gomap_pop_any(gomap *m, void *key, void *value) {
+    struct place p;
+    if (!gomap__write_begin(m, "pop_any")) return GOMAP_EMISUSE;
+    bool found = m->count && some_entry(m, &p);
+    if (found) {
+        hand_over(m, &p, key, value);
+        gomap__unplace(m, &p);
+    }
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return found ? GOMAP_OK : GOMAP_ENOENT;
+}
+
+gomap_err gomap_random(const gomap *cm, const void **key, void **value, gomap_str *scratch) {
+    struct gomap *m = (struct gomap *)(uintptr_t)cm;
+    if (!m || !gomap__read_ok(m, "random") || !m->count) return GOMAP_ENOENT;
+    gomap_str local;
+    uint64_t in_table = gomap__main_count(m);
+    struct place p;
+    if (in_table < m->count || !draw(m, 4096, &p)) { /* a stash, or a nearly empty table: by rank */
+        struct nth n = {.want = below(m->count)};
+        gomap__each(m, is_nth, &n);
+        p = n.found;
+    }
+    uint8_t *slot = p.slot;
+    if (m->desc->flags & GOMAP_F_STR && key && !scratch) return GOMAP_EINVAL;
+    if (key) *key = gomap__slot_key(m->desc, slot, scratch ? scratch : &local);
+    if (value) *value = gomap__slot_val(m->desc, slot);
+    return GOMAP_OK;
+}
+
+/* ---- whole maps -------------------------------------------------------------------------------------------------- */
+
+struct copying {
+    struct gomap *to;
+    gomap_err err;
+};
+
+static bool copy_one(struct gomap *m, struct place *p, void *ctx) {
+    struct copying *c = ctx;
+    const struct gomap_desc *d = m->desc;
+    gomap_str view;
+    const void *api = gomap__slot_key(d, p->slot, &view);
+    struct key k =
+        d->flags & GOMAP_F_STR ? (struct key){api, view.ptr, view.len} : (struct key){api, api, d->key_size};
+    uint8_t *slot;
+    c->err = gomap__add(c->to, gomap__hash_key(c->to, &k), &k, gomap__slot_val(d, p->slot), &slot);
+    return c->err == GOMAP_OK;
+}
+
+gomap_err gomap_clone(const gomap *cm, gomap **out) {
+    struct gomap *m = (struct gomap *)(uintptr_t)cm;
+    *out = NULL;
+    if (!m) {
+        gomap__misuse(m, "clone of");
+        return GOMAP_EMISUSE;
+    }
+    if (!gomap__read_ok(m, "clone")) return GOMAP_EMISUSE;
+    struct copying c = {NULL, gomap__new_like(m, &c.to)};
+    if (c.err) return c.err;
+    if (m->count) c.err = gomap_reserve(c.to, m->count);
+    if (!c.err) gomap__each(m, copy_one, &c);
+    if (c.err) {
+        gomap_free(c.to);
+        return c.err;
+    }
+    if (c.to->side) gomap__side(c.to)->reserve_floor = 0;
+    gomap__set_limits(c.to);
+    *out = c.to;
+    return GOMAP_OK;
+}
+
+bool gomap_equal(const gomap *a, const gomap *b, int (*value_eq)(const void *, const void *, void *),
+                 void *ctx) {
+    if (gomap_len(a) != gomap_len(b)) return false;
+    if (!a || !b || a == b || !a->count) return true;
+    const struct gomap_desc *x = a->desc, *y = b->desc;
+    if (x->key_size != y->key_size || x->val_size != y->val_size || (x->flags ^ y->flags) & GOMAP_F_STR)
+        return false;
+    gomap_iter it;
+    for (gomap_iter_init(&it, a); gomap_iter_next(&it);) {
+        void *v = gomap_get(b, it.key);
+        if (!v || (value_eq ? !value_eq(it.value, v, ctx) : x->val_size && memcmp(it.value, v, x->val_size)))
+            return false;
+    }
+    return true;
+}
+
+/* ---- idle work --------------------------------------------------------------------------------------------------- */
+
+struct budget {
+    uint64_t until;
+    bool left;
+};
+
+static bool work_on(struct gomap *m, void *ctx) {
+    struct budget *b = ctx;
+    if (!gomap__write_begin(m, "work")) return true;
+    bool more;
+    do
+        more = gomap__idle_work(m);
+    while (more && gomap__now_ns() < b->until);
+    b->left |= more;
+    gomap__write_end(m);
+    return gomap__now_ns() < b->until;
+}
+
+bool gomap_work(gomap *m, uint64_t budget_ns) {
+    struct budget b = {gomap__now_ns() + budget_ns, false};
+    if (b.until < budget_ns) b.until = UINT64_MAX;
+    if (m)
+        work_on(m, &b);
+    else
+        gomap__for_each_map(work_on, &b);
+    return b.left;
+}

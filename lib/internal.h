@@ -1,0 +1,379 @@
+/* lib/internal.h - what the files of the library share, grouped by the file that defines it.
+ * Nothing here is visible outside the library. */
+#ifndef GOMAP_INTERNAL_H
+#define GOMAP_INTERNAL_H
+
+#include "gomap/probe.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#pragma GCC visibility push(hidden)
+
+#ifndef GOMAP_DEBUG
+#define GOMAP_DEBUG 0
+#endif
+#if GOMAP_DEBUG
+#define gomap__assert(x) assert(x)
+#else
+#define gomap__assert(x) ((void)0)
+#endif
+
+/* Limits.  The small ones make rare paths common in tests. */
+#ifdef GOMAP_SMALL_LIMITS
+enum {
+    RANGE_MIN_GROUPS = 16,
+    CHAIN_CAP = 4,
+    SYNC_ENTRIES = 30,
+    DOUBLE_BELOW_SLOTS = 240,
+    SWEEP_MIN_GROUPS = 8
+};
+#define BLOCK_MAX_BYTES 4096u
+#define RANGE_HEADROOM  4u
+#else
+enum {
+    RANGE_MIN_GROUPS = 260,      /* 65 quads: from here on a reserved range (docs/design.md) */
+    CHAIN_CAP = 32,              /* entries of a chain before new ones go to the stash (rule 4) */
+    SYNC_ENTRIES = 128,          /* the bound of one write; tables below it move at once */
+    DOUBLE_BELOW_SLOTS = 100000, /* below this even the balanced mode grows x2 */
+    SWEEP_MIN_GROUPS = 32,
+};
+#define BLOCK_MAX_BYTES (128u << 10) /* a larger block would be zeroed on one write */
+#define RANGE_HEADROOM  64u          /* address space reserved: this times the table */
+#endif
+enum {
+    MAX_SIZE = 4096, /* of a key or a value */
+    MAX_ALIGN = 64,
+    INLINE_MAX = 128, /* larger keys and values live out of line by default */
+    MAX_SLOT = 2 * MAX_SIZE + 2 * MAX_ALIGN,
+    RETURN_PIECE = 64 << 10, /* bytes handed to the OS by one write: 16 pages, about 5 us */
+    EMPTY_QUADS_PER_STEP = 32,
+};
+
+/* ---- table geometry -------------------------------------------------------------------------- */
+
+struct geom {
+    uint64_t ng;
+    uint8_t *meta, *slots;
+    uintptr_t *links;
+};
+
+enum key_class { KC_4, KC_8, KC_16, KC_FIXED, KC_STR, KC_CELL, KC_USER };
+
+/* A key as the caller gave it, made uniform. */
+struct key {
+    const void *api; /* what the user functions see */
+    const void *p;   /* its bytes */
+    size_t n;
+};
+
+/* Where an entry is. */
+struct place {
+    uint8_t *slot;
+    uint8_t *tag;              /* its tophash byte */
+    struct geom g;             /* the geometry it lies under */
+    uint64_t home;             /* home group */
+    struct gomap_node *node;   /* NULL: in a slot of the quad */
+    struct gomap_flood *flood; /* not NULL: in the stash's list */
+    struct gomap *owner;       /* the map, or its stash */
+};
+
+/* ---- memory.c: the door to malloc, mmap and the user's allocator ------------------------------- */
+
+enum {
+    GOMAP_FAULT_ALLOC = 1,
+    GOMAP_FAULT_MMAP = 2,
+    GOMAP_FAULT_PROTECT = 3,
+    GOMAP_FAULT_MADVISE = 4,
+    GOMAP_FAULT_RANDOM = 5,
+    GOMAP_FAULT_MUNMAP = 6
+};
+extern int (*gomap__fault)(int what); /* tests: nonzero makes the call fail; only there with GOMAP_FAULTS */
+#ifdef GOMAP_FAULTS
+#define FAULT(what) (gomap__fault && gomap__fault(what))
+#else
+#define FAULT(what) 0
+#endif
+
+/* The three areas of a range: metadata, links, slots. */
+struct range {
+    uint8_t *base;
+    uint64_t bytes, max_groups, max_bytes;
+    uint64_t off[3];       /* of each area */
+    uint64_t committed[3]; /* bytes readable and writable from the area's start */
+    uint64_t give[3];      /* above this, up to committed, an area is being given back to the OS */
+    uint8_t huge;
+};
+
+struct gomap__side;
+void *gomap__alloc(const gomap_alloc *a, size_t size, size_t align);
+void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t zeroed);
+void gomap__dealloc(const gomap_alloc *a, void *p, size_t size, size_t align);
+bool gomap__range_make(struct range *r, const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes,
+                       int huge);
+bool gomap__range_commit(struct range *r, const struct gomap_desc *d, uint64_t groups);
+void gomap__range_free(struct range *r);
+void gomap__range_advise(const struct range *r, int huge);
+bool gomap__range_give(struct gomap *m, struct range *r);
+bool gomap__range_pending(const struct range *r);
+void gomap__range_keep(struct range *r, const struct gomap_desc *d, uint64_t groups);
+uint64_t gomap__range_bytes(const struct range *r);
+enum area { AREA_META, AREA_LINKS, AREA_SLOTS };
+void gomap__range_return(struct gomap *m, struct range *r, enum area area, uint64_t from, uint64_t to);
+struct geom gomap__range_geom(const struct range *r, uint64_t groups);
+size_t gomap__page(void);
+
+/* ---- arena.c: cells for strings, out-of-line keys and values, chain nodes ---------------------- */
+
+struct block;
+struct chunk;
+struct cell_class {
+    struct chunk *room; /* chunks with a free cell */
+};
+enum { CELL_CLASSES = 56 };
+struct arena {
+    struct block *blocks; /* sorted by address */
+    uint32_t nblocks, cap_blocks;
+    struct cell_class *classes; /* CELL_CLASSES, on demand */
+};
+void *gomap__cell_alloc(struct gomap *m, size_t size, size_t align);
+void gomap__cell_free(struct gomap *m, void *p, size_t size, size_t align);
+void gomap__arena_free(struct gomap *m);
+
+/* ---- the private part of the side record ------------------------------------------------------- */
+
+struct gomap__side {
+    struct gomap_side pub;
+    struct range range; /* base NULL: none */
+    struct arena arena;
+    gomap_alloc alloc; /* alloc NULL: malloc and mmap */
+    uint8_t policy_mode, policy_huge, policy_shrink, own_seed_family;
+    uint8_t used_quad; /* a quad was in use since the seed was drawn */
+    uint8_t alarmed;
+    uint8_t backtraced;
+    uint64_t policy_return_after_ms, policy_reserve_max, policy_backtrace_above;
+    uint64_t reserve_floor; /* groups that reserve() promised; 0: none */
+    uint64_t shrink_below;  /* a delete that leaves fewer entries looks for a shrink */
+    /* walk */
+    struct geom src, dst; /* of the running walk */
+    bool two_arrays;
+    uint8_t src_mode, dst_mode, small_cap;
+    uint64_t walk_at;         /* grow: quads [0, walk_at) of src are left; shrink: [walk_at, end) */
+    uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
+    struct gomap_node *spare; /* nodes secured for steps */
+    uint64_t nspare;
+    /* sweep: a pass over all quads that measures density and returns empty pages */
+    uint64_t sweep_at, sweep_run;
+    uint32_t *sweep_hist; /* pairs of quads by entries, while sweeping */
+    uint32_t sweep_pair;
+    bool sweeping;
+    uint64_t quiet;       /* deletes to wait before the next sweep (hysteresis), */
+    uint64_t swept_count; /* unless half of what it found has gone */
+    void *ctx; /* of the user's functions */
+    char *name_own;
+    char *limbo; /* string popped last, kept for the caller until the next pop */
+    uint32_t limbo_len;
+    uint32_t idle_swept;
+    struct gomap *parent; /* of a stash */
+    uint64_t flood_serial;
+};
+static inline struct gomap__side *gomap__side(const struct gomap *m) { return (struct gomap__side *)m->side; }
+static inline void *gomap__ctx(const struct gomap *m) { return m->side ? gomap__side(m)->ctx : NULL; }
+static inline const gomap_alloc *gomap__allocator(const struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    return s && s->alloc.alloc ? &s->alloc : NULL;
+}
+
+/* ---- the process: one struct, all there is of global state ------------------------------------- */
+
+struct world {
+    /* defaults, from GOMAP_CONF */
+    uint8_t mode, huge, shrink, log, registry;
+    uint64_t return_after_ms, reserve_max, backtrace_above;
+    gomap_fatal_fn fatal;
+    uint8_t fork_mark; /* value of gomap.writing in this process image: generation << 1 | 1 */
+    uint8_t cpu_aes;
+    uint64_t max_ranges, ranges; /* mappings allowed to us */
+    bool strict_commit;          /* vm.overcommit_memory = 2 */
+};
+extern struct world gomap__world;
+void gomap__world_init(void); /* registry.c; idempotent, thread-safe */
+
+/* ---- hash.c, seed.c --------------------------------------------------------------------------- */
+uint64_t gomap__siphash13(const uint64_t key[2], const void *p, size_t n);
+uint64_t gomap__hash_key(const struct gomap *m, const struct key *k);
+uint64_t gomap__hash_slot(const struct gomap *m,
+                          const uint8_t *slot); /* position exact; low byte may be lost */
+bool gomap__cpu_has_aes(void);
+bool gomap__seed(uint64_t *words, size_t n); /* fresh secret words; false: the OS gave none */
+void gomap__seed_forget(void);               /* after fork */
+uint64_t gomap__iter_seed(void);             /* cheap, unpredictable enough for iteration order */
+
+/* ---- table.c ---------------------------------------------------------------------------------- */
+extern const uint8_t gomap__empty_line[64];
+struct key gomap__key(const struct gomap *m, const void *api);
+bool gomap__find(const struct gomap *m, uint64_t h, const struct key *k, struct place *out);
+uint8_t *gomap__get_slot(const struct gomap *m, uint64_t h, const struct key *k);
+uint8_t *gomap__put_in(struct gomap *m, const struct geom *g, uint64_t pos, uint8_t tag, bool walking,
+                       gomap_err *err);
+void gomap__erase(struct gomap *m, struct place *p);
+int gomap__erase_simple(struct gomap *m, uint64_t h, const struct key *k);
+bool gomap__slot_eq(const struct gomap *m, const uint8_t *slot, const struct key *k, uint64_t h);
+void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot);
+const void *gomap__slot_key(const struct gomap_desc *d, const uint8_t *slot, gomap_str *view);
+struct gomap_flood *gomap__flood_find(const struct gomap *m, uint64_t h, const struct key *k);
+unsigned gomap__quad_groups(uint64_t ng, uint64_t quad);
+unsigned gomap__quad_count(const struct geom *g, uint64_t quad);
+
+static inline struct geom gomap__hi(const struct gomap *m) {
+    return (struct geom){m->ngroups, m->meta, m->slots, m->links};
+}
+static inline struct geom gomap__lo(const struct gomap *m) {
+    const struct gomap_side *s = m->side;
+    return (struct geom){s->lo_ngroups, s->lo_meta, s->lo_slots, s->lo_links};
+}
+static inline uint64_t gomap__pos(const struct gomap_desc *d, uint64_t h) {
+    return d->flags & GOMAP_F_HASH32 ? h & UINT64_C(0xffffffff00000000) : h;
+}
+static inline struct geom gomap__locate(const struct gomap *m, uint64_t pos) {
+    return GOMAP__UNLIKELY(pos < m->split) ? gomap__lo(m) : gomap__hi(m);
+}
+static inline struct gomap_node *gomap__link_node(uintptr_t w) {
+    return (struct gomap_node *)(w & ~(uintptr_t)1);
+}
+static inline bool gomap__link_stash(uintptr_t w) { return w & 1; }
+static inline uint8_t *gomap__node_slot(const struct gomap_desc *d, struct gomap_node *n, unsigned i) {
+    return (uint8_t *)n + d->node_off + (size_t)i * d->slot_size;
+}
+static inline uint8_t *gomap__flood_slot(const struct gomap_desc *d, struct gomap_flood *f) {
+    return (uint8_t *)f + gomap_inspect_align(sizeof *f, d->slot_align);
+}
+static inline size_t gomap__flood_bytes(const struct gomap_desc *d) {
+    return gomap_inspect_align(sizeof(struct gomap_flood), d->slot_align) + d->slot_size;
+}
+/* Bits of a 15-bit mask; without the popcnt instruction the builtin is a call. */
+static inline unsigned gomap__bits15(unsigned m) {
+    m -= m >> 1 & 0x5555;
+    m = (m & 0x3333) + (m >> 2 & 0x3333);
+    m = (m + (m >> 4)) & 0x0f0f;
+    return (m + (m >> 8)) & 0x1f;
+}
+static inline uint64_t gomap__quads(uint64_t ng) { return (ng + 3) / 4; }
+/* the lowest position whose home group is >= g; g < ng */
+uint64_t gomap__border(uint64_t g, uint64_t ng);
+
+/* ---- size.c: how large ---------------------------------------------------------------------------- */
+uint64_t gomap__main_count(const struct gomap *m); /* entries outside the stash */
+uint64_t gomap__limit_of(const struct gomap *m, uint64_t ng);
+uint64_t gomap__next_groups(const struct gomap *m);
+uint64_t gomap__groups_for(const struct gomap *m, uint64_t entries, bool *overflow);
+uint64_t gomap__round_groups(uint64_t ng);
+void gomap__set_limits(struct gomap *m);
+void gomap__set_delete_floor(struct gomap__side *s);
+bool gomap__returning(const struct gomap__side *s);
+
+/* ---- walk.c: growth and shrink, step by step -------------------------------------------------------- */
+bool gomap__walk_begin(struct gomap *m, uint64_t ng);
+bool gomap__walk_step(struct gomap *m);
+void gomap__walk_settle(struct gomap *m);
+void gomap__walk_finish(struct gomap *m, bool *ok);
+gomap_err gomap__make_room(struct gomap *m); /* before an insert that found count >= limit */
+gomap_err gomap__resize_now(struct gomap *m, uint64_t groups);
+bool gomap__return_piece(struct gomap *m);
+void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint64_t groups);
+void gomap__free_nodes(struct gomap *m, struct gomap_node *n);
+void gomap__free_scratch(struct gomap *m);
+
+/* ---- shrink.c: when to shrink; empty and idle maps --------------------------------------------------- */
+void gomap__after_delete(struct gomap *m);
+void gomap__end_sweep(struct gomap *m);
+uint64_t gomap__groups_by_density(const struct gomap *m);
+void gomap__shrink_to_rest(struct gomap *m);
+void gomap__became_empty(struct gomap *m);
+void gomap__reseed(struct gomap *m);
+bool gomap__idle_work(struct gomap *m);
+void gomap__drop_table(struct gomap *m);
+void gomap__wipe_table(struct gomap *m);
+void gomap__drop_chains(struct gomap *m);
+
+/* ---- map.c ------------------------------------------------------------------------------------- */
+struct gomap__side *gomap__need_side(struct gomap *m);
+gomap_err gomap__make_stash(struct gomap *m);
+void gomap__drop_stash(struct gomap *m);
+void gomap__free_map(struct gomap *m);
+void gomap__drop_entry(struct gomap *m, uint8_t *slot); /* destroy callbacks, cells */
+void gomap__drop_all(struct gomap *m);                  /* the same for all entries */
+uint8_t *gomap__place(struct gomap *m, uint64_t *hash, const struct key *k, gomap_err *err);
+void gomap__unplace(struct gomap *m, struct place *p); /* erase + count + follow-up */
+gomap_err gomap__new_like(const struct gomap *m, gomap **out);
+gomap_err gomap__add(struct gomap *m, uint64_t h, const struct key *k, const void *value, uint8_t **slot);
+
+/* ---- iter.c: every occupied slot of a quad, for those that walk whole tables -------------------- */
+typedef bool (*gomap__slot_fn)(struct gomap *m, struct place *p, void *ctx); /* false: stop */
+bool gomap__each_in_quad(struct gomap *m, const struct geom *g, uint64_t quad, gomap__slot_fn fn, void *ctx);
+bool gomap__each(struct gomap *m, gomap__slot_fn fn,
+                 void *ctx); /* all entries, those of the stash included */
+bool gomap__quad_live(const struct gomap *m, bool lo, uint64_t quad);
+
+/* ---- bulk.c, stats.c ------------------------------------------------------------------------------ */
+void gomap__free_limbo(struct gomap *m);
+
+/* ---- registry.c -------------------------------------------------------------------------------- */
+/* Protected: a program that names it must not get a copy of its own. */
+extern __attribute__((visibility("protected"))) struct gomap_root gomap_inspect_root_1;
+bool gomap__register(struct gomap *m);
+void gomap__unregister(struct gomap *m);
+bool gomap__registered(const struct gomap *m);
+const struct gomap_desc *gomap__intern(const struct gomap_desc *d);
+void gomap__event(const struct gomap *m, int kind, uint64_t a, uint64_t b);
+uint64_t gomap__now_ns(void);
+void gomap__for_each_map(bool (*fn)(struct gomap *m, void *ctx), void *ctx);
+
+/* ---- conf.c, misuse.c, log ---------------------------------------------------------------------- */
+void gomap__conf_load(void);
+void gomap__log(const struct gomap *m, const char *what, uint64_t a, uint64_t b);
+void gomap__backtrace(const struct gomap *m);
+void gomap__misuse(const struct gomap *m, const char *what);
+bool gomap__write_begin_slow(struct gomap *m, const char *op);
+
+static inline bool gomap__alive(const struct gomap *m) {
+    return __atomic_load_n(&m->cookie, __ATOMIC_RELAXED) == GOMAP_COOKIE || m->cookie == GOMAP_COOKIE_STASH;
+}
+/* Begin a write: false after misuse was reported. */
+static inline bool gomap__write_begin(struct gomap *m, const char *op) {
+    if (GOMAP__UNLIKELY(!m || !gomap__alive(m) || __atomic_load_n(&m->writing, __ATOMIC_RELAXED)))
+        return gomap__write_begin_slow(m, op);
+    __atomic_store_n(&m->writing, gomap__world.fork_mark, __ATOMIC_RELAXED);
+    return true;
+}
+static inline void gomap__write_end(struct gomap *m) { __atomic_store_n(&m->writing, 0, __ATOMIC_RELAXED); }
+bool gomap__read_ok_slow(const struct gomap *m, const char *op);
+/* Check a read: true if it may go on. */
+static inline bool gomap__read_ok(const struct gomap *m, const char *op) {
+    if (GOMAP__UNLIKELY(!gomap__alive(m) || __atomic_load_n(&m->writing, __ATOMIC_RELAXED)))
+        return gomap__read_ok_slow(m, op);
+    return true;
+}
+/* Geometry changes happen between these two (inspect.h: seq). */
+static inline void gomap__seq_begin(struct gomap *m) {
+    __atomic_store_n(&m->seq, m->seq + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+static inline void gomap__seq_end(struct gomap *m) {
+    __atomic_store_n(&m->seq, m->seq + 1, __ATOMIC_RELEASE);
+}
+static inline void gomap__set_count(struct gomap *m, uint64_t n) {
+    __atomic_store_n(&m->count, n, __ATOMIC_RELAXED);
+}
+
+/* ---- verify.c, tests ---------------------------------------------------------------------------- */
+extern int gomap__verify_each; /* debug builds: verify after each mutation */
+#if GOMAP_DEBUG
+void gomap__checkpoint(const struct gomap *m);
+#else
+#define gomap__checkpoint(m) ((void)0)
+#endif
+void gomap__set_seed_for_test(gomap *m, const uint64_t seed[4]);
+
+#pragma GCC visibility pop
+#endif

@@ -1,0 +1,748 @@
+/* lib/map.c - making and freeing maps, and the operations on one entry.
+ *
+ * Order inside a write: hash, look up; for a new entry build its slot image aside (copies, callbacks,
+ * allocation: all that can fail), then step a running walk or begin one, then place the image.  So arguments may point
+ * into the map, and the slot that is returned is not moved by the same call.  A delete first takes its entry
+ * out, then steps.
+ */
+#include "internal.h"
+
+/* ---- types ------------------------------------------------------------------------------------------ */
+
+static bool power_of_two(size_t n) { return n && !(n & (n - 1)); }
+static size_t natural_align(size_t size) {
+    return size % 8 == 0 ? 8 : size % 4 == 0 ? 4 : size % 2 == 0 ? 2 : 1;
+}
+
+static uint32_t key_class(const struct gomap_desc *d) {
+    if (d->flags & GOMAP_F_USER_EQ) return KC_USER;
+    if (d->flags & GOMAP_F_STR) return KC_STR;
+    if (d->flags & GOMAP_F_KEY_INDIRECT) return KC_CELL;
+    return d->key_size == 4 ? KC_4 : d->key_size == 8 ? KC_8 : d->key_size == 16 ? KC_16 : KC_FIXED;
+}
+
+static void lay_out(struct gomap_desc *d) {
+    size_t ka = d->key_align, va = d->val_align;
+    d->slot_key_size = d->key_size, d->slot_val_size = d->val_size;
+    if (d->flags & (GOMAP_F_STR | GOMAP_F_KEY_INDIRECT)) d->slot_key_size = 16, ka = 8;
+    if (d->flags & GOMAP_F_VAL_INDIRECT) d->slot_val_size = sizeof(void *), va = sizeof(void *);
+    if (!d->slot_val_size) va = 1;
+    d->val_off = (uint32_t)gomap_inspect_align(d->slot_key_size, va);
+    d->slot_align = (uint32_t)(ka > va ? ka : va);
+    d->slot_size = (uint32_t)gomap_inspect_align(d->val_off + d->slot_val_size, d->slot_align);
+    if (!d->slot_size) d->slot_size = d->slot_align;
+    d->node_off = (uint32_t)gomap_inspect_align(sizeof(struct gomap_node), d->slot_align);
+    d->node_size = d->node_off + GOMAP_NODE_SLOTS * d->slot_size;
+    d->key_class = key_class(d);
+}
+
+static gomap_err check_config(const gomap_config *c) {
+    if (!c || c->size != sizeof *c) return GOMAP_EINVAL;
+    if (c->keys > GOMAP_KEYS_BORROWED || c->values > GOMAP_VALUES_STABLE ||
+        c->hashing > GOMAP_HASHING_PORTABLE || c->mode > GOMAP_MEMORY)
+        return GOMAP_EINVAL;
+    if ((c->keys == GOMAP_KEYS_FIXED && c->key_size > MAX_SIZE) || c->value_size > MAX_SIZE)
+        return GOMAP_EINVAL;
+    if (c->key_align && (!power_of_two(c->key_align) || c->key_align > MAX_ALIGN)) return GOMAP_EINVAL;
+    if (c->value_align && (!power_of_two(c->value_align) || c->value_align > MAX_ALIGN)) return GOMAP_EINVAL;
+    if (c->key_align && c->keys == GOMAP_KEYS_FIXED && c->key_size % c->key_align) return GOMAP_EINVAL;
+    if (c->value_align && c->value_size % c->value_align) return GOMAP_EINVAL;
+    if (c->alloc && (!c->alloc->alloc || !c->alloc->free)) return GOMAP_EINVAL;
+    return GOMAP_OK;
+}
+
+/* The interned type of a config; NULL: out of memory. */
+static const struct gomap_desc *describe_type(const gomap_config *c) {
+    char key_name[32], val_name[32];
+    bool str = c->keys != GOMAP_KEYS_FIXED;
+    struct gomap_desc d = {.size = sizeof d};
+    d.key_size = str ? sizeof(gomap_str) : (uint32_t)c->key_size;
+    d.val_size = (uint32_t)c->value_size;
+    d.key_align = (uint32_t)(str ? sizeof(void *) : c->key_align ? c->key_align : natural_align(c->key_size));
+    d.val_align = (uint32_t)(c->value_align ? c->value_align : natural_align(c->value_size));
+    if (str) d.flags |= GOMAP_F_STR | GOMAP_F_HASH32;
+    if (c->keys == GOMAP_KEYS_BORROWED) d.flags |= GOMAP_F_BORROWED;
+    if (!str && c->key_size > INLINE_MAX) d.flags |= GOMAP_F_KEY_INDIRECT | GOMAP_F_HASH32;
+    if (c->values == GOMAP_VALUES_STABLE || (c->values == GOMAP_VALUES_AUTO && c->value_size > INLINE_MAX))
+        d.flags |= GOMAP_F_VAL_INDIRECT;
+    if (c->hash) d.flags |= GOMAP_F_USER_HASH;
+    if (c->eq) d.flags |= GOMAP_F_USER_EQ;
+    bool owned = c->keys == GOMAP_KEYS_STRING || d.flags & (GOMAP_F_KEY_INDIRECT | GOMAP_F_VAL_INDIRECT);
+    if (!owned && !c->key_destroy && !c->value_destroy) d.flags |= GOMAP_F_PLAIN;
+    snprintf(key_name, sizeof key_name, str ? "string" : "%zu bytes", c->key_size);
+    snprintf(val_name, sizeof val_name, c->value_size ? "%zu bytes" : "set", c->value_size);
+    d.key_name = c->key_type ? c->key_type : key_name;
+    d.val_name = c->value_type ? c->value_type : val_name;
+    d.hash = c->hash, d.eq = c->eq;
+    d.key_copy = c->key_copy, d.key_destroy = c->key_destroy;
+    d.val_copy = c->value_copy, d.val_destroy = c->value_destroy;
+    d.site = c->site;
+    lay_out(&d);
+    return gomap__intern(&d);
+}
+
+static uint8_t hash_kind(const gomap_config *c) {
+    if (c->hash) return GOMAP_HASH_USER;
+    if (c->hashing == GOMAP_HASHING_STRICT) return GOMAP_HASH_SIP;
+    if (c->hashing == GOMAP_HASHING_AUTO && gomap__world.cpu_aes) return GOMAP_HASH_AES;
+    size_t n = c->key_size;
+    bool integer = c->keys == GOMAP_KEYS_FIXED && (n == 1 || n == 2 || n == 4 || n == 8);
+    return integer ? GOMAP_HASH_MUM : GOMAP_HASH_SIP;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------- */
+
+static char *copy_text(const gomap_alloc *al, const char *s) {
+    char *p = s ? gomap__alloc(al, strlen(s) + 1, 1) : NULL;
+    return p ? strcpy(p, s) : NULL;
+}
+
+static void free_text(const gomap_alloc *al, char *s) {
+    if (s) gomap__dealloc(al, s, strlen(s) + 1, 1);
+}
+
+static struct gomap__side *make_side(struct gomap *m, const gomap_alloc *al) {
+    struct gomap__side *s = gomap__alloc(al, sizeof *s, 16);
+    if (!s) return NULL;
+    s->pub.size = sizeof *s;
+    s->pub.created_ns = s->pub.last_write_ns = gomap__now_ns();
+    if (al) s->alloc = *al;
+    s->policy_mode = gomap__world.mode, s->policy_huge = gomap__world.huge,
+    s->policy_shrink = gomap__world.shrink;
+    s->policy_return_after_ms = gomap__world.return_after_ms;
+    s->policy_reserve_max = gomap__world.reserve_max;
+    s->policy_backtrace_above = gomap__world.backtrace_above;
+    if (m->mode == GOMAP_MODE_SMALL) s->pub.hi_bytes = gomap_inspect_small_bytes(m->desc, m->cap);
+    m->side = &s->pub;
+    gomap__set_limits(m);
+    return s;
+}
+
+struct gomap__side *gomap__need_side(struct gomap *m) {
+    return m->side ? gomap__side(m) : make_side(m, NULL);
+}
+
+static bool needs_side(const gomap_config *c, const struct gomap_desc *d) {
+    return c->alloc || c->name || c->ctx || c->seed_of || (c->mode && c->mode != gomap__world.mode) ||
+           gomap__world.backtrace_above || (d->flags & (GOMAP_F_KEY_INDIRECT | GOMAP_F_VAL_INDIRECT)) ||
+           (d->flags & (GOMAP_F_STR | GOMAP_F_BORROWED)) == GOMAP_F_STR;
+}
+
+static gomap_err set_up(struct gomap *m, const gomap_config *c) {
+    if (c->seed_of) {
+        memcpy(m->seed, c->seed_of->seed, sizeof m->seed);
+        m->hash_kind =
+            c->seed_of->hash_kind == GOMAP_HASH_USER || c->hash ? hash_kind(c) : c->seed_of->hash_kind;
+    } else if (!gomap__seed(m->seed, 4)) {
+        return GOMAP_ENOMEM;
+    }
+    m->seed[1] |= 1; /* a zero multiplier would erase the key */
+    if (!needs_side(c, m->desc)) return GOMAP_OK;
+    struct gomap__side *s = make_side(m, c->alloc);
+    if (!s) return GOMAP_ENOMEM;
+    if (c->mode) s->policy_mode = (uint8_t)c->mode;
+    s->own_seed_family = c->seed_of != NULL;
+    s->ctx = c->ctx;
+    return c->name ? gomap_set_name(m, c->name) : GOMAP_OK;
+}
+
+static struct gomap *make_header(const gomap_config *c, const struct gomap_desc *d) {
+    struct gomap *m = gomap__alloc(c->alloc, sizeof *m, 64);
+    if (!m) return NULL;
+    m->ngroups = 1;
+    m->meta = m->slots =
+        (uint8_t *)(uintptr_t)gomap__empty_line; /* slots: never read, but no null arithmetic */
+    m->desc = d;
+    m->hash_kind = hash_kind(c);
+    m->cookie = GOMAP_COOKIE;
+    return m;
+}
+
+/* Free a map that did not come to be: perhaps not even with the side record that knows its allocator. */
+static void discard(struct gomap *m, const gomap_alloc *al) {
+    if (m->side)
+        gomap__free_map(m);
+    else
+        gomap__dealloc(al, m, sizeof *m, 64);
+}
+
+gomap_err gomap_new(const gomap_config *c, gomap **out) {
+    if (!out) return GOMAP_EINVAL;
+    gomap__world_init();
+    *out = NULL;
+    gomap_err err = check_config(c);
+    if (err) return err;
+    const struct gomap_desc *d = describe_type(c);
+    struct gomap *m = d ? make_header(c, d) : NULL;
+    if (!m) return GOMAP_ENOMEM;
+    err = set_up(m, c);
+    if (!err && c->capacity) err = gomap_reserve(m, c->capacity);
+    if (!err && !gomap__register(m)) err = GOMAP_ENOMEM;
+    if (err) {
+        discard(m, c->alloc);
+        return err;
+    }
+    gomap__event(m, GOMAP_EV_NEW, d->slot_size, c->capacity);
+    *out = m;
+    return GOMAP_OK;
+}
+
+/* The stash: a map of the same type, its own seed, SipHash, no registry entry. */
+gomap_err gomap__make_stash(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    gomap_config c = {.size = sizeof c, .alloc = gomap__allocator(m)};
+    if (s->pub.stash) return GOMAP_OK;
+    struct gomap *t = make_header(&c, m->desc);
+    if (!t) return GOMAP_ENOMEM;
+    t->cookie = GOMAP_COOKIE_STASH;
+    t->hash_kind = m->desc->flags & GOMAP_F_USER_HASH ? GOMAP_HASH_USER : GOMAP_HASH_SIP;
+    if (!gomap__seed(t->seed, 4) || !make_side(t, c.alloc)) {
+        discard(t, c.alloc);
+        return GOMAP_ENOMEM;
+    }
+    t->seed[1] |= 1;
+    t->id = m->id;
+    gomap__side(t)->parent = m;
+    gomap__side(t)->policy_backtrace_above = 0;
+    gomap__side(t)->ctx = s->ctx;
+    s->pub.stash = t;
+    return GOMAP_OK;
+}
+
+/* The map is empty: so is its stash. */
+void gomap__drop_stash(struct gomap *m) {
+    if (!m->side || !m->side->stash) return;
+    gomap__free_map(m->side->stash);
+    m->side->stash = NULL;
+}
+
+/* A new map of the same type and policies, empty, with a seed of its own. */
+gomap_err gomap__new_like(const struct gomap *m, gomap **out) {
+    struct gomap__side *s = gomap__side(m), *t;
+    gomap_config c = {.size = sizeof c, .alloc = gomap__allocator(m)};
+    *out = NULL;
+    struct gomap *n = make_header(&c, m->desc);
+    if (!n) return GOMAP_ENOMEM;
+    n->hash_kind = m->hash_kind;
+    bool ok = gomap__seed(n->seed, 4);
+    n->seed[1] |= 1;
+    if (ok && s && (ok = (t = make_side(n, c.alloc)) != NULL)) {
+        t->ctx = s->ctx;
+        t->policy_mode = s->policy_mode, t->policy_huge = s->policy_huge, t->policy_shrink = s->policy_shrink;
+        t->policy_return_after_ms = s->policy_return_after_ms, t->policy_reserve_max = s->policy_reserve_max;
+    }
+    if (!ok || !gomap__register(n)) {
+        discard(n, c.alloc);
+        return GOMAP_ENOMEM;
+    }
+    gomap__event(n, GOMAP_EV_NEW, n->desc->slot_size, m->count);
+    *out = n;
+    return GOMAP_OK;
+}
+
+void gomap__free_map(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    gomap__drop_all(m);
+    gomap__drop_table(m);
+    gomap_alloc al_copy = s ? s->alloc : (gomap_alloc){0}, *al = al_copy.alloc ? &al_copy : NULL;
+    if (s) {
+        if (s->pub.stash) gomap__free_map(s->pub.stash);
+        gomap__free_limbo(m);
+        gomap__arena_free(m);
+        free_text(al, s->name_own);
+        gomap__dealloc(al, s, sizeof *s, 16);
+    }
+    memset(m, 0, sizeof *m); /* seeds, and the cookie that says it lives */
+    gomap__dealloc(al, m, sizeof *m, 64);
+}
+
+void gomap_free(gomap *m) {
+    if (!m || !gomap__write_begin(m, "free")) return;
+    gomap__event(m, GOMAP_EV_FREE, m->count, 0);
+    gomap__unregister(m);
+    __atomic_store_n(&m->cookie, 0, __ATOMIC_RELEASE);
+    m->cookie = 0;
+    gomap__free_map(m);
+}
+
+size_t gomap_len(const gomap *m) { return m ? (size_t)__atomic_load_n(&m->count, __ATOMIC_RELAXED) : 0; }
+
+/* ---- slot images --------------------------------------------------------------------------------------- */
+
+/* Cells of entries belong to the map, also when the entry is in its stash. */
+static struct gomap *root(struct gomap *m) {
+    return m->cookie == GOMAP_COOKIE_STASH ? gomap__side(m)->parent : m;
+}
+
+/* destroy: call the user's function too */
+static void drop_key(struct gomap *m, uint8_t *slot, bool destroy) {
+    const struct gomap_desc *d = m->desc;
+    struct gomap__side *s = gomap__side(m);
+    if (d->flags & GOMAP_F_STR) {
+        struct gomap_strkey k;
+        memcpy(&k, slot, sizeof k);
+        if (d->flags & GOMAP_F_BORROWED) {
+            gomap_str view = {k.ptr, k.len};
+            if (destroy && d->key_destroy) d->key_destroy(&view, gomap__ctx(m));
+            return;
+        }
+        s->pub.string_bytes -= (uint64_t)k.len + 1;
+        gomap__cell_free(m, (void *)(uintptr_t)k.ptr, (size_t)k.len + 1, 1);
+    } else if (d->flags & GOMAP_F_KEY_INDIRECT) {
+        struct gomap_cellkey k;
+        memcpy(&k, slot, sizeof k);
+        if (destroy && d->key_destroy) d->key_destroy(k.ptr, gomap__ctx(m));
+        s->pub.cell_bytes -= d->key_size;
+        gomap__cell_free(m, k.ptr, d->key_size, d->key_align);
+    } else if (destroy && d->key_destroy) {
+        d->key_destroy(slot, gomap__ctx(m));
+    }
+}
+
+static void free_value_cell(struct gomap *m, uint8_t *slot) {
+    const struct gomap_desc *d = m->desc;
+    if (!(d->flags & GOMAP_F_VAL_INDIRECT)) return;
+    m->side->cell_bytes -= d->val_size;
+    gomap__cell_free(m, gomap__slot_val(d, slot), d->val_size, d->val_align);
+}
+
+/* Destroy what a slot owns; its bytes are the caller's to wipe. */
+void gomap__drop_entry(struct gomap *m, uint8_t *slot) {
+    const struct gomap_desc *d = m->desc;
+    m = root(m);
+    if (d->val_destroy) d->val_destroy(gomap__slot_val(d, slot), gomap__ctx(m));
+    free_value_cell(m, slot);
+    drop_key(m, slot, true);
+}
+
+static gomap_err image_string(struct gomap *m, uint64_t h, const struct key *k, uint8_t *image) {
+    const struct gomap_desc *d = m->desc;
+    struct gomap_strkey s = {k->p, (uint32_t)k->n, (uint32_t)(h >> 32)};
+    if (d->flags & GOMAP_F_BORROWED) {
+        gomap_str view = {k->p, k->n};
+        if (d->key_copy && d->key_copy(&view, k->api, gomap__ctx(m))) return GOMAP_ENOMEM;
+        s.ptr = view.ptr, s.len = (uint32_t)view.len;
+    } else {
+        char *copy = gomap__cell_alloc(m, k->n + 1, 1);
+        if (!copy) return GOMAP_ENOMEM;
+        if (k->n) memcpy(copy, k->p, k->n);
+        m->side->string_bytes += k->n + 1;
+        s.ptr = copy;
+    }
+    memcpy(image, &s, sizeof s);
+    return GOMAP_OK;
+}
+
+static gomap_err image_key(struct gomap *m, uint64_t h, const struct key *k, uint8_t *image) {
+    const struct gomap_desc *d = m->desc;
+    if (d->flags & GOMAP_F_STR) return image_string(m, h, k, image);
+    if (d->flags & GOMAP_F_KEY_INDIRECT) {
+        struct gomap_cellkey c = {.ptr = gomap__cell_alloc(m, d->key_size, d->key_align),
+                                  .hash_hi = (uint32_t)(h >> 32)};
+        if (!c.ptr) return GOMAP_ENOMEM;
+        memcpy(c.ptr, k->p, d->key_size);
+        memcpy(image, &c, sizeof c);
+        if (d->key_copy && d->key_copy(c.ptr, k->api, gomap__ctx(m))) {
+            gomap__cell_free(m, c.ptr, d->key_size, d->key_align);
+            return GOMAP_ENOMEM;
+        }
+        m->side->cell_bytes += d->key_size;
+        return GOMAP_OK;
+    }
+    if (d->key_size) memcpy(image, k->p, d->key_size);
+    return d->key_copy && d->key_copy(image, k->api, gomap__ctx(m)) ? GOMAP_ENOMEM : GOMAP_OK;
+}
+
+/* The value part; value NULL: zeros, and no copy callback. */
+static gomap_err image_value(struct gomap *m, const void *value, uint8_t *image) {
+    const struct gomap_desc *d = m->desc;
+    void *to = image + d->val_off;
+    if (d->flags & GOMAP_F_VAL_INDIRECT) {
+        to = gomap__cell_alloc(m, d->val_size, d->val_align);
+        if (!to) return GOMAP_ENOMEM;
+        memcpy(image + d->val_off, &to, sizeof to);
+        m->side->cell_bytes += d->val_size;
+    }
+    if (!value) return GOMAP_OK;
+    if (d->val_size) memcpy(to, value, d->val_size);
+    if (!d->val_copy || !d->val_copy(to, value, gomap__ctx(m))) return GOMAP_OK;
+    free_value_cell(m, image);
+    return GOMAP_ENOMEM;
+}
+
+static gomap_err make_image(struct gomap *m, uint64_t h, const struct key *k, const void *value,
+                            uint8_t *image) {
+    memset(image, 0, m->desc->slot_size);
+    gomap_err err = image_key(m, h, k, image);
+    if (err) return err;
+    err = image_value(m, value, image);
+    if (err) drop_key(m, image, m->desc->key_copy != NULL);
+    return err;
+}
+
+/* An image that came to nothing: undo what the copy functions did; without them the contents are still the caller's. */
+static void drop_image(struct gomap *m, uint8_t *image, bool with_value) {
+    const struct gomap_desc *d = m->desc;
+    m = root(m);
+    if (with_value && d->val_copy && d->val_destroy) d->val_destroy(gomap__slot_val(d, image), gomap__ctx(m));
+    free_value_cell(m, image);
+    drop_key(m, image, d->key_copy != NULL);
+}
+
+/* ---- placing ---------------------------------------------------------------------------------------------- */
+
+static uint8_t *place_in_flood(struct gomap *m, uint64_t h, gomap_err *err) {
+    struct gomap__side *s = gomap__side(m);
+    struct gomap_flood *f = gomap__cell_alloc(m, gomap__flood_bytes(m->desc), m->desc->slot_align);
+    if (!f) {
+        *err = GOMAP_ENOMEM;
+        return NULL;
+    }
+    f->serial = ++s->flood_serial, f->hash = h;
+    f->next = s->pub.flood;
+    if (f->next) f->next->prev = f;
+    s->pub.flood = f;
+    s->pub.flood_count++;
+    return gomap__flood_slot(m->desc, f);
+}
+
+static void alarm_check(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    if (s->alarmed || s->pub.stash->count <= m->count / 64 + 64) return;
+    s->alarmed = 1;
+    s->pub.counters.alarms++;
+    uint64_t same = s->pub.stash->side->flood_count;
+    gomap__event(m, GOMAP_EV_ALARM, s->pub.stash->count, same);
+    gomap__log(m,
+               same ? "alarm: keys with equal hashes (user hash function?)"
+                    : "alarm: many keys in one place (chosen keys?)",
+               s->pub.stash->count, same);
+}
+
+/* The chain of h's quad is full. */
+static uint8_t *place_stashed(struct gomap *m, const struct geom *g, uint64_t *hash, const struct key *k,
+                              gomap_err *err) {
+    uint64_t h = *hash, home = gomap__group_of(gomap__pos(m->desc, h), g->ng);
+    uint8_t *slot;
+    if (m->cookie == GOMAP_COOKIE_STASH) {
+        slot = place_in_flood(m, h, err);
+    } else {
+        *err = gomap__make_stash(m);
+        if (*err) return NULL;
+        struct gomap *t = m->side->stash;
+        *hash = gomap__hash_key(t, k);
+        slot = gomap__place(t, hash, k, err);
+    }
+    if (!slot) return NULL;
+    g->meta[home * 16 + 15] |= (uint8_t)(1u << (gomap__tag(h) >> 5));
+    g->links[home / 4] |= 1;
+    m->side->counters.stashed++;
+    if (m->cookie != GOMAP_COOKIE_STASH) alarm_check(m);
+    return slot;
+}
+
+static void first_above(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    if (!s || s->backtraced || !s->policy_backtrace_above || m->count <= s->policy_backtrace_above) return;
+    s->backtraced = 1;
+    gomap__backtrace(m);
+}
+
+/* A zeroed slot, counted, for a new entry; k must stay readable whatever moves (the image's key does).  *hash becomes
+ * the stash's if the entry went there: slots store bits of the hash they are found by. */
+uint8_t *gomap__place(struct gomap *m, uint64_t *hash, const struct key *k, gomap_err *err) {
+    uint64_t h = *hash;
+    *err = GOMAP_OK;
+    if (m->count >= m->limit && (*err = gomap__make_room(m))) return NULL;
+    uint64_t pos = gomap__pos(m->desc, h);
+    struct geom g = gomap__locate(m, pos);
+    uint8_t *slot = gomap__put_in(m, &g, pos, gomap__tag(h), false, err);
+    if (!slot && *err == GOMAP_ENOENT) {
+        *err = GOMAP_OK;
+        slot = place_stashed(m, &g, hash, k, err);
+    }
+    if (!slot) return NULL;
+    gomap__set_count(m, m->count + 1);
+    if (m->side && m->limit && m->side->stash) gomap__set_limits(m);
+    if (GOMAP__UNLIKELY(m->side && gomap__side(m)->policy_backtrace_above)) first_above(m);
+    return slot;
+}
+
+/* The slot's own key as a struct key, for what must outlive the caller's argument. */
+static struct key key_of_image(const struct gomap_desc *d, const uint8_t *image, gomap_str *view) {
+    const void *api = gomap__slot_key(d, image, view);
+    return d->flags & GOMAP_F_STR ? (struct key){api, view->ptr, view->len}
+                                  : (struct key){api, api, d->key_size};
+}
+
+static void set_hash_bits(const struct gomap_desc *d, uint8_t *slot, uint64_t h) {
+    uint32_t hi = (uint32_t)(h >> 32);
+    if (d->flags & GOMAP_F_STR)
+        memcpy(slot + offsetof(struct gomap_strkey, hash_hi), &hi, 4);
+    else if (d->flags & GOMAP_F_KEY_INDIRECT)
+        memcpy(slot + offsetof(struct gomap_cellkey, hash_hi), &hi, 4);
+}
+
+/* Add an entry whose key is known to be absent. */
+gomap_err gomap__add(struct gomap *m, uint64_t h, const struct key *k, const void *value, uint8_t **slot) {
+    uint8_t image[MAX_SLOT] __attribute__((aligned(64)));
+    gomap_str view;
+    gomap_err err = make_image(m, h, k, value, image);
+    if (err) return err;
+    struct key own = key_of_image(m->desc, image, &view);
+    *slot = gomap__place(m, &h, &own, &err);
+    if (*slot) {
+        set_hash_bits(m->desc, image, h);
+        memcpy(*slot, image, m->desc->slot_size);
+    } else {
+        drop_image(m, image, value != NULL);
+    }
+    return err;
+}
+
+/* Erase an entry whose contents are dealt with. */
+void gomap__unplace(struct gomap *m, struct place *p) {
+    if (p->owner != m) {
+        struct gomap *stash = p->owner;
+        gomap__unplace(stash, p);
+        gomap__set_count(m, m->count - 1);
+        m->epoch++;
+        gomap__set_limits(m);
+    } else {
+        gomap__erase(m, p);
+        gomap__set_count(m, m->count - 1);
+    }
+    if (m->count == 0)
+        gomap__became_empty(m);
+    else
+        gomap__after_delete(m);
+}
+
+/* Strings longer than a slot can say are in no map. */
+static bool too_long(const struct key *k) { return k->n > UINT32_MAX; }
+
+/* ---- operations ------------------------------------------------------------------------------------------- */
+
+void *gomap_get(const gomap *m, const void *api) {
+    if (!m || !gomap__read_ok(m, "get")) return NULL;
+    struct key k = gomap__key(m, api);
+    uint8_t *slot = too_long(&k) ? NULL : gomap__get_slot(m, gomap__hash_key(m, &k), &k);
+    return slot ? gomap__slot_val(m->desc, slot) : NULL;
+}
+
+bool gomap_has(const gomap *m, const void *api) { return gomap_get(m, api) != NULL; }
+
+/* The new value, complete, aside. */
+static gomap_err fresh_value(struct gomap *m, const void *value, uint8_t *fresh) {
+    const struct gomap_desc *d = m->desc;
+    if (!value || !d->val_size) {
+        memset(fresh, 0, d->val_size);
+        return GOMAP_OK;
+    }
+    memcpy(fresh, value, d->val_size);
+    return d->val_copy && d->val_copy(fresh, value, gomap__ctx(m)) ? GOMAP_ENOMEM : GOMAP_OK;
+}
+
+/* Update an entry whose key is compared by the user: equal keys may differ in their bytes (+0, -0), the last one put
+ * stays, as in Go.  Both parts are complete before the old ones go. */
+static gomap_err update_both(struct gomap *m, uint64_t h, const struct key *k, uint8_t *slot, const void *value) {
+    const struct gomap_desc *d = m->desc;
+    uint8_t key[INLINE_MAX] __attribute__((aligned(64))), fresh[MAX_SIZE] __attribute__((aligned(64)));
+    void *old = gomap__slot_val(d, slot);
+    bool set_value = value != old;
+    gomap_err err = image_key(m, h, k, key);
+    if (err) return err;
+    if (set_value && (err = fresh_value(m, value, fresh))) {
+        drop_key(m, key, d->key_copy != NULL);
+        return err;
+    }
+    drop_key(m, slot, true);
+    memcpy(slot, key, d->slot_key_size);
+    if (!set_value) return GOMAP_OK;
+    if (d->val_destroy) d->val_destroy(old, gomap__ctx(m));
+    memcpy(old, fresh, d->val_size);
+    return GOMAP_OK;
+}
+
+static gomap_err update(struct gomap *m, uint8_t *slot, const void *value) {
+    const struct gomap_desc *d = m->desc;
+    uint8_t fresh[MAX_SIZE] __attribute__((aligned(64)));
+    void *old = gomap__slot_val(d, slot);
+    if (value == old || !d->val_size) return GOMAP_OK;
+    if (!d->val_copy && !d->val_destroy) {
+        if (value)
+            memmove(old, value, d->val_size);
+        else
+            memset(old, 0, d->val_size);
+        return GOMAP_OK;
+    }
+    gomap_err err = fresh_value(m, value, fresh);
+    if (err) return err;
+    if (d->val_destroy) d->val_destroy(old, gomap__ctx(m));
+    memcpy(old, fresh, d->val_size);
+    return GOMAP_OK;
+}
+
+/* Keys unequal to themselves are never found: do not scan for them (a constant hash would make that quadratic). */
+static bool findable(const struct gomap *m, const struct key *k) {
+    return !(m->desc->flags & GOMAP_F_USER_EQ) || m->desc->eq(k->api, k->api, gomap__ctx(m));
+}
+
+enum put_how { PUT_REPLACE, PUT_KEEP };
+
+static gomap_err put(struct gomap *m, const void *api, const void *value, enum put_how how, void **out,
+                     bool *is_new) {
+    if (!gomap__write_begin(m, "put")) return GOMAP_EMISUSE;
+    struct key k = gomap__key(m, api);
+    if (too_long(&k)) {
+        gomap__write_end(m);
+        return GOMAP_EINVAL;
+    }
+    struct place p;
+    gomap_err err = GOMAP_OK;
+    uint64_t h = gomap__hash_key(m, &k);
+    bool found = findable(m, &k) && gomap__find(m, h, &k, &p);
+    uint8_t *slot = found ? p.slot : NULL;
+    if (!found)
+        err = gomap__add(m, h, &k, value, &slot);
+    else if (how == PUT_REPLACE && m->desc->flags & GOMAP_F_USER_EQ)
+        err = update_both(m, p.owner == m ? h : gomap__hash_key(p.owner, &k), &k, slot, value);
+    else if (how == PUT_REPLACE)
+        err = update(m, slot, value);
+    if (!err && out) *out = gomap__slot_val(m->desc, slot);
+    if (!err && is_new) *is_new = !found;
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return err;
+}
+
+gomap_err gomap_put(gomap *m, const void *key, const void *value) {
+    return put(m, key, value, PUT_REPLACE, NULL, NULL);
+}
+gomap_err gomap_put_if_absent(gomap *m, const void *key, const void *value, bool *inserted) {
+    return put(m, key, value, PUT_KEEP, NULL, inserted);
+}
+gomap_err gomap_get_or_insert(gomap *m, const void *key, void **value, bool *is_new) {
+    return put(m, key, NULL, PUT_KEEP, value, is_new);
+}
+
+bool gomap_delete(gomap *m, const void *api) {
+    if (!gomap__write_begin(m, "delete")) return false;
+    struct key k = gomap__key(m, api);
+    uint64_t h = too_long(&k) ? 0 : gomap__hash_key(m, &k);
+    struct place p;
+    int found = too_long(&k) ? 0 : m->desc->flags & GOMAP_F_PLAIN ? gomap__erase_simple(m, h, &k) : -1;
+    if (found < 0 && (found = m->count && gomap__find(m, h, &k, &p))) {
+        gomap__drop_entry(m, p.slot);
+        gomap__unplace(m, &p);
+    }
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return found;
+}
+
+static bool drop_one(struct gomap *m, struct place *p, void *ctx) {
+    (void)ctx, (void)m;
+    gomap__drop_entry(p->owner, p->slot);
+    return true;
+}
+
+/* Destroy the contents of all entries (and free their cells); the slots are left to be wiped. */
+void gomap__drop_all(struct gomap *m) {
+    const struct gomap_desc *d = m->desc;
+    if (!(d->flags & GOMAP_F_PLAIN) && m->count && m->cookie != GOMAP_COOKIE_STASH)
+        gomap__each(m, drop_one, NULL);
+    gomap__drop_chains(m);
+    gomap__set_count(m, 0);
+}
+
+void gomap_clear(gomap *m, gomap_clear_how how) {
+    if (!gomap__write_begin(m, "clear")) return;
+    uint64_t had = m->count;
+    bool keep = how == GOMAP_KEEP && m->mode >= GOMAP_MODE_SMALL;
+    gomap__drop_all(m);
+    gomap__free_limbo(m);
+    gomap__drop_stash(m);
+    if (keep)
+        gomap__wipe_table(m);
+    else
+        gomap__drop_table(m);
+    if (m->side && !keep) gomap__arena_free(m);
+    if (m->side) m->side->counters.clears++;
+    gomap__reseed(m);
+    gomap__event(m, GOMAP_EV_CLEAR, had, how);
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+}
+
+gomap_err gomap_reserve(gomap *m, size_t entries) {
+    if (!gomap__write_begin(m, "reserve")) return GOMAP_EMISUSE;
+    bool overflow;
+    uint64_t ng = gomap__groups_for(m, entries, &overflow);
+    gomap_err err = overflow ? GOMAP_EINVAL : GOMAP_OK;
+    if (!err && entries > m->count) {
+        bool ok;
+        gomap__walk_finish(m, &ok);
+        err = ok ? GOMAP_OK : GOMAP_ENOMEM;
+        if (!err && (ng > m->ngroups || m->mode <= GOMAP_MODE_SMALL)) err = gomap__resize_now(m, ng);
+        if (!err && m->mode >= GOMAP_MODE_BLOCK) {
+            gomap__side(m)->reserve_floor = m->ngroups;
+            gomap__set_limits(m);
+        }
+    }
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return err;
+}
+
+/* Groups to shrink to now; sparse tables look denser in places than they will be once shrunk, hence several rounds. */
+static uint64_t fitting_groups(const struct gomap *m) {
+    bool overflow;
+    uint64_t n = gomap__main_count(m), ng = gomap__groups_for(m, n + n / 8, &overflow);
+    uint64_t dense = n <= SYNC_ENTRIES ? 0 : gomap__groups_by_density(m);
+    if (ng < dense) ng = dense;
+    return ng < 2 ? 2 : ng;
+}
+
+static gomap_err fit_table(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    bool ok;
+    gomap__walk_finish(m, &ok);
+    gomap_err err = ok ? GOMAP_OK : GOMAP_ENOMEM;
+    for (uint64_t ng; !err && (ng = fitting_groups(m)) < m->ngroups;) err = gomap__resize_now(m, ng);
+    while (!err && s->range.base && gomap__range_give(m, &s->range)) continue;
+    return err;
+}
+
+gomap_err gomap_shrink_to_fit(gomap *m) {
+    if (!gomap__write_begin(m, "shrink_to_fit")) return GOMAP_EMISUSE;
+    gomap_err err = GOMAP_OK;
+    if (m->side) gomap__side(m)->reserve_floor = 0;
+    if (!m->count) {
+        gomap__drop_table(m);
+        if (m->side) gomap__arena_free(m);
+    } else if (m->mode >= GOMAP_MODE_BLOCK) {
+        err = fit_table(m);
+    }
+    gomap__set_limits(m);
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return err;
+}
+
+gomap_err gomap_set_name(gomap *m, const char *name) {
+    if (!m) {
+        gomap__misuse(m, "set_name of");
+        return GOMAP_EMISUSE;
+    }
+    struct gomap__side *s = gomap__need_side(m);
+    char *copy = s ? copy_text(gomap__allocator(m), name) : NULL;
+    if (name && !copy) return GOMAP_ENOMEM;
+    gomap__seq_begin(m);
+    char *old = s->name_own;
+    s->pub.name = s->name_own = copy;
+    s->pub.loose_bytes += (copy ? strlen(copy) + 1 : 0) - (old ? strlen(old) + 1 : 0);
+    gomap__seq_end(m);
+    free_text(gomap__allocator(m), old);
+    return GOMAP_OK;
+}

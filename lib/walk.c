@@ -1,0 +1,585 @@
+/* lib/walk.c - growing and shrinking in place, a bounded step per write.
+ *
+ * Growing from ng to a larger number of groups walks the old quads from the top down.  The array is
+ * ordered by hash, and an entry's new home is never below its old one, so what leaves quad q lands in
+ * space already vacated or above the old end:
+ *
+ *   old   |0 |1 |2 |3 |4 |5 |6 |7 |                      split: positions below it are still old
+ *                         ^walk_at
+ *   new   |0 |1 |2 |3 |4 |5 |  |  |  |9 |10|11|          6,7 went to 9..11
+ *
+ * Shrinking is the same walk from the bottom up with positions below split already new; behind it the
+ * vacated pages go back to the OS.  In both, `split` is the border in hash space, the geometry of positions below it is
+ * side->lo_*, and a lookup needs one comparison.  Only when source and destination quad are the same (the lowest few)
+ * is a quad copied out first.  Small tables, and maps whose allocator is the user's, walk from one array into another
+ * by the same steps.
+ *
+ * A step first hashes every entry of a quad (callbacks) and secures chain nodes (allocation); then it mutates, with
+ * neither.  Without memory the step waits.  One write moves at most 128 entries.
+ */
+#include "internal.h"
+
+struct ent {
+    uint64_t pos;
+    uint8_t *slot;
+    uint8_t tag;
+};
+enum { STEP_MAX = 128, STEP_GOAL = 30, SPARE_SLACK = 4 };
+
+/* ---- one quad ------------------------------------------------------------------------------------- */
+
+struct step {
+    struct ent fixed[STEP_MAX], *ent;
+    size_t n, room;
+    struct gomap_node *chain;
+    bool stash;
+};
+
+static bool make_room_for(const struct gomap *m, struct step *st) {
+    if (st->n < st->room) return true;
+    /* a chain this long was merged by walks under chosen keys */
+    const gomap_alloc *al = gomap__allocator(m);
+    struct ent *more = gomap__alloc_part(al, 2 * st->room * sizeof *more, 16, 0);
+    if (!more) return false;
+    memcpy(more, st->ent, st->n * sizeof *more);
+    if (st->ent != st->fixed) gomap__dealloc(al, st->ent, st->room * sizeof *more, 16);
+    st->ent = more, st->room *= 2;
+    return true;
+}
+
+/* Position of a slot's key: inlined where it is an integer, since a walk hashes every entry. */
+static inline uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
+    uint64_t v;
+    if (GOMAP__LIKELY(m->desc->key_class == KC_8 && !(m->desc->flags & GOMAP_F_USER_HASH)))
+        return memcpy(&v, slot, 8), gomap__hash_int(m, v);
+    return gomap__pos(m->desc, gomap__hash_slot(m, slot));
+}
+
+/* List a quad's entries with their positions; false: no memory. */
+static bool collect(const struct gomap *m, const struct geom *g, uint64_t quad, struct step *st) {
+    const struct gomap_desc *d = m->desc;
+    for (unsigned i = 0; i < gomap__quad_groups(g->ng, quad); i++) {
+        const uint8_t *meta = g->meta + quad * 64 + i * 16;
+        uint8_t *slots = g->slots + (quad * 4 + i) * GOMAP_GROUP_SLOTS * d->slot_size;
+        for (unsigned full = ~gomap__match_empty(meta) & 0x7fff; full; full &= full - 1) {
+            unsigned k = (unsigned)__builtin_ctz(full);
+            uint8_t *slot = slots + (size_t)k * d->slot_size;
+            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, meta[k]};
+        }
+    }
+    for (struct gomap_node *n = st->chain; n; n = n->next) {
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
+            uint8_t *slot = gomap__node_slot(d, n, i);
+            if (!n->tag[i]) continue;
+            if (!make_room_for(m, st)) return false;
+            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, n->tag[i]};
+        }
+    }
+    return true;
+}
+static_assert((int)STEP_MAX >= (int)GOMAP_QUAD_SLOTS, "the slots of a quad need no allocation");
+
+void gomap__free_nodes(struct gomap *m, struct gomap_node *n) {
+    for (struct gomap_node *next; n; n = next) {
+        next = n->next;
+        m->side->node_bytes -= m->desc->node_size;
+        gomap__cell_free(m, n, m->desc->node_size, m->desc->slot_align);
+    }
+}
+
+/* Nodes for the worst case: all entries of the step end in chains. */
+static bool secure_nodes(struct gomap *m, size_t entries) {
+    struct gomap__side *s = gomap__side(m);
+    while (s->nspare < (entries + 3) / 4 + SPARE_SLACK) {
+        struct gomap_node *n = gomap__cell_alloc(m, m->desc->node_size, m->desc->slot_align);
+        if (!n) return false;
+        s->pub.node_bytes += m->desc->node_size;
+        n->next = s->spare;
+        s->spare = n, s->nspare++;
+    }
+    return true;
+}
+
+/* Entries in the stash keep their quad: all groups the quad's positions can now be at home in say so. */
+static void mark_stashed(struct gomap *m, uint64_t first, uint64_t last) {
+    struct gomap__side *s = gomap__side(m);
+    for (uint64_t g = first; g <= last; g++) {
+        s->dst.meta[g * 16 + 15] = 0xff;
+        s->dst.links[g / 4] |= 1;
+    }
+}
+
+/* Positions of a source quad: [*first, *last]. */
+static void quad_span(const struct gomap__side *s, uint64_t quad, uint64_t *first, uint64_t *last) {
+    *first = gomap__border(quad * 4, s->src.ng);
+    *last = quad + 1 < gomap__quads(s->src.ng) ? gomap__border(quad * 4 + 4, s->src.ng) - 1 : UINT64_MAX;
+}
+
+static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
+    struct gomap__side *s = gomap__side(m);
+    size_t bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    uint8_t *slots = s->src.slots + quad * bytes;
+    memcpy(s->scratch, slots, bytes);
+    memset(slots, 0, bytes);
+    for (size_t i = 0; i < st->n; i++)
+        if (st->ent[i].slot >= slots && st->ent[i].slot < slots + bytes)
+            st->ent[i].slot = s->scratch + (st->ent[i].slot - slots);
+}
+
+/* Free slots of the groups a quad's entries go to, kept in registers and L1: reading a group back that was just
+ * written byte by byte would stall on every entry. */
+struct target {
+    uint64_t first;
+    uint32_t n;
+    uint16_t empty[16];
+};
+
+static void aim(const struct gomap__side *s, uint64_t gfirst, uint64_t glast, struct target *t) {
+    t->first = gfirst;
+    t->n = glast - gfirst < 16 ? (uint32_t)(glast - gfirst + 1) : 0;
+    for (uint32_t i = 0; i < t->n; i++)
+        t->empty[i] = (uint16_t)gomap__match_empty(s->dst.meta + (gfirst + i) * 16);
+}
+
+/* Place an entry in its home group; false if that is full (or not in sight). */
+static inline bool place_home(const struct gomap *m, struct target *t, const struct ent *e) {
+    const struct gomap__side *s = gomap__side(m);
+    uint64_t group = gomap__group_of(e->pos, s->dst.ng), at = group - t->first;
+    if (at >= t->n || !t->empty[at]) return false;
+    unsigned i = (unsigned)__builtin_ctz(t->empty[at]);
+    t->empty[at] &= (uint16_t)(t->empty[at] - 1);
+    s->dst.meta[group * 16 + i] = e->tag;
+    uint8_t *to = s->dst.slots + (group * GOMAP_GROUP_SLOTS + i) * m->desc->slot_size;
+    if (m->desc->slot_size == 16)
+        memcpy(to, e->slot, 16);
+    else
+        memcpy(to, e->slot, m->desc->slot_size);
+    return true;
+}
+
+static void drop_old_chain(struct gomap *m, struct gomap_node *n) {
+    for (struct gomap_node *next; n; n = next) {
+        next = n->next;
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) m->side->chained -= n->tag[i] != 0;
+        m->side->nodes--;
+        n->next = NULL;
+        gomap__free_nodes(m, n);
+    }
+}
+
+/* The mutating half: no callback, no allocation. */
+static void move_entries(struct gomap *m, struct step *st, uint64_t quad) {
+    struct gomap__side *s = gomap__side(m);
+    const struct gomap_desc *d = m->desc;
+    uint64_t first, last;
+    size_t put_off = 0,
+           quad_bytes = gomap__quad_groups(s->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS * d->slot_size;
+    uint8_t *old_slots = s->src.slots + quad * GOMAP_QUAD_SLOTS * d->slot_size;
+    struct target target;
+    quad_span(s, quad, &first, &last);
+    uint64_t gfirst = gomap__group_of(first, s->dst.ng), glast = gomap__group_of(last, s->dst.ng);
+    bool overlap = !s->two_arrays && gfirst / 4 <= quad && quad <= glast / 4;
+    if (overlap) lift_out(m, st, quad);
+    memset(s->src.meta + quad * 64, 0, gomap__quad_groups(s->src.ng, quad) * 16);
+    if (s->src.links) s->src.links[quad] = 0;
+    if (st->stash) mark_stashed(m, gfirst, glast);
+    aim(s, gfirst, glast, &target);
+    for (size_t i = 0; i < st->n; i++) {
+        struct ent *e = &st->ent[i];
+        if (GOMAP__UNLIKELY(e->pos < first ||
+                            e->pos > last)) { /* the user's hash changed its mind: stay in bounds */
+            e->pos = first;
+            s->pub.counters.inconsistent++;
+        }
+        if (!place_home(m, &target, e)) st->ent[put_off++] = *e; /* behind those already placed */
+    }
+    for (size_t i = 0; i < put_off; i++) {
+        gomap_err err = GOMAP_OK;
+        const struct ent *e = &st->ent[i];
+        memcpy(gomap__put_in(m, &s->dst, e->pos, e->tag, true, &err), e->slot, d->slot_size);
+    }
+    if (overlap)
+        memset(s->scratch, 0, quad_bytes);
+    else if (st->n)
+        memset(old_slots, 0,
+               s->src_mode == GOMAP_MODE_SMALL ? (size_t)s->small_cap * d->slot_size : quad_bytes);
+    drop_old_chain(m, st->chain);
+    s->pub.counters.moved += st->n;
+    __atomic_store_n(&s->pub.moves, s->pub.counters.moved, __ATOMIC_RELAXED);
+    if (st->n) m->epoch++;
+}
+
+/* Could the entries of this step overflow a destination quad? */
+static bool may_chain(const struct gomap *m, const struct step *st, uint64_t quad) {
+    const struct gomap__side *s = gomap__side(m);
+    uint64_t first, last;
+    quad_span(s, quad, &first, &last);
+    uint64_t from = gomap__group_of(first, s->dst.ng) / 4, to = gomap__group_of(last, s->dst.ng) / 4;
+    if (to - from > 8) return true; /* not worth a look at each (a huge reserve) */
+    for (uint64_t q = from; q <= to; q++) {
+        unsigned held = !s->two_arrays && q == quad ? 0 : gomap__quad_count(&s->dst, q);
+        if (held + st->n > gomap__quad_groups(s->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
+    }
+    return false;
+}
+
+/* Move one quad of the walk; false: no memory, nothing happened.  *moved += its entries. */
+static bool move_quad(struct gomap *m, uint64_t quad, size_t *moved) {
+    struct gomap__side *s = gomap__side(m);
+    struct step st;
+    st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
+    st.chain = s->src.links ? gomap__link_node(s->src.links[quad]) : NULL;
+    st.stash = s->src.links && gomap__link_stash(s->src.links[quad]) && (s->pub.stash || s->pub.flood);
+    bool ok = collect(m, &s->src, quad, &st) && (!may_chain(m, &st, quad) || secure_nodes(m, st.n));
+    if (ok) {
+        move_entries(m, &st, quad);
+        *moved += st.n;
+    }
+    if (st.ent != st.fixed) gomap__dealloc(gomap__allocator(m), st.ent, st.room * sizeof *st.ent, 16);
+    return ok;
+}
+
+/* The next step's lines, while the caller does something else. */
+static void prefetch_quad(const struct gomap *m, uint64_t quad) {
+    const struct gomap__side *s = gomap__side(m);
+    uint64_t first, last;
+    quad_span(s, quad, &first, &last);
+    __builtin_prefetch(s->src.meta + quad * 64);
+    __builtin_prefetch(s->dst.meta + gomap__group_of(first, s->dst.ng) / 4 * 64, 1);
+    __builtin_prefetch(s->dst.meta + gomap__group_of(last, s->dst.ng) / 4 * 64, 1);
+    const uint8_t *slots = s->src.slots + quad * GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    for (size_t at = 0; at < (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size && at < 1024; at += 64)
+        __builtin_prefetch(slots + at);
+}
+
+/* ---- beginning and ending a walk ------------------------------------------------------------------- */
+
+/* Its slots are wiped already, by the steps that emptied them or by drop_table. */
+void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint64_t groups) {
+    const gomap_alloc *al = gomap__allocator(m);
+    const struct gomap_desc *d = m->desc;
+    size_t align = d->slot_align < 64 ? 64 : d->slot_align;
+    uint64_t bytes = mode == GOMAP_MODE_SMALL ? gomap_inspect_small_bytes(d, m->cap)
+                                              : gomap_inspect_block_bytes(d, groups);
+    if (mode == GOMAP_MODE_SMALL || mode == GOMAP_MODE_BLOCK) gomap__dealloc(al, g->meta, bytes, align);
+    if (mode == GOMAP_MODE_RANGE) gomap__range_free(&gomap__side(m)->range);
+}
+
+static bool make_block(struct gomap *m, uint64_t ng, struct geom *out) {
+    const struct gomap_desc *d = m->desc;
+    uint64_t slots = gomap_inspect_block_off(d, ng); /* slots need no zeros, only metadata and links */
+    uint8_t *p = gomap__alloc_part(gomap__allocator(m), gomap_inspect_block_bytes(d, ng),
+                                   d->slot_align < 64 ? 64 : d->slot_align, slots);
+    if (!p) return false;
+    *out = (struct geom){ng, p, p + gomap_inspect_block_off(d, ng),
+                         (uintptr_t *)(void *)(p + gomap__quads(ng) * 64)};
+    return true;
+}
+
+static bool wants_range(const struct gomap *m, uint64_t ng) {
+    if (gomap__allocator(m) || ng <= 2) return false;
+    return ng >= RANGE_MIN_GROUPS || gomap_inspect_block_bytes(m->desc, ng) > BLOCK_MAX_BYTES;
+}
+
+/* Find the destination: s->dst, s->two_arrays; *mode is the destination's. */
+static bool make_destination(struct gomap *m, uint64_t ng, uint8_t *mode) {
+    struct gomap__side *s = gomap__side(m);
+    s->two_arrays = true;
+    *mode = GOMAP_MODE_BLOCK;
+    if (m->mode == GOMAP_MODE_RANGE && (ng > m->ngroups || wants_range(m, ng))) {
+        if (ng > m->ngroups && !gomap__range_commit(&s->range, m->desc, ng)) return false;
+        size_t quad_bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
+        if (!s->scratch) {
+            s->scratch = gomap__alloc(gomap__allocator(m), quad_bytes, m->desc->slot_align);
+            if (!s->scratch) return false;
+            s->pub.loose_bytes += quad_bytes;
+        }
+        s->two_arrays = false;
+        *mode = GOMAP_MODE_RANGE;
+        s->dst = gomap__range_geom(&s->range, ng);
+        return true;
+    }
+    if (m->mode != GOMAP_MODE_RANGE && wants_range(m, ng) &&
+        gomap__range_make(&s->range, m->desc, ng, s->policy_reserve_max, s->policy_huge)) {
+        *mode = GOMAP_MODE_RANGE;
+        s->dst = gomap__range_geom(&s->range, ng);
+        return true;
+    }
+    if (s->policy_reserve_max && gomap_inspect_block_bytes(m->desc, ng) > s->policy_reserve_max) return false;
+    return make_block(m, ng, &s->dst);
+}
+
+void gomap__free_scratch(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    size_t quad_bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    if (s->scratch) s->pub.loose_bytes -= quad_bytes;
+    gomap__dealloc(gomap__allocator(m), s->scratch, quad_bytes, m->desc->slot_align);
+    s->scratch = NULL;
+    gomap__free_nodes(m, s->spare);
+    s->spare = NULL, s->nspare = 0;
+}
+
+static uint64_t table_bytes(const struct gomap *m, uint8_t mode, uint64_t ng) {
+    if (mode == GOMAP_MODE_RANGE) return gomap__range_bytes(&gomap__side(m)->range);
+    if (mode == GOMAP_MODE_SMALL) return gomap_inspect_small_bytes(m->desc, m->cap);
+    return mode == GOMAP_MODE_BLOCK ? gomap_inspect_block_bytes(m->desc, ng) : 0;
+}
+
+/* The destination is the whole table now. */
+/* opened: the geometry change has begun already */
+static void settle(struct gomap *m, bool opened) {
+    struct gomap__side *s = gomap__side(m);
+    bool grow = s->pub.walk == GOMAP_WALK_GROW;
+    struct geom src = s->src;
+    if (!opened) gomap__seq_begin(m);
+    m->ngroups = s->dst.ng, m->meta = s->dst.meta, m->slots = s->dst.slots, m->links = s->dst.links;
+    m->split = 0;
+    s->pub.walk = GOMAP_WALK_NONE;
+    s->pub.lo_ngroups = 0, s->pub.lo_meta = NULL, s->pub.lo_slots = NULL, s->pub.lo_links = NULL;
+    if (s->two_arrays) gomap__free_table(m, &src, s->src_mode, src.ng);
+    m->mode = s->dst_mode;
+    m->cap = GOMAP_GROUP_SLOTS;
+    if (!grow && !s->two_arrays) gomap__range_keep(&s->range, m->desc, m->ngroups);
+    s->pub.lo_bytes = 0;
+    s->pub.hi_bytes = table_bytes(m, m->mode, m->ngroups);
+    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    gomap__seq_end(m);
+    m->epoch++;
+    gomap__free_scratch(m);
+    gomap__set_limits(m);
+    gomap__event(m, grow ? GOMAP_EV_GROW_DONE : GOMAP_EV_SHRINK_DONE, src.ng, m->ngroups);
+    gomap__log(m, grow ? "grow done" : "shrink done", src.ng, m->ngroups);
+}
+
+void gomap__walk_settle(struct gomap *m) { settle(m, false); }
+
+/* Record that the walk has come so far, or that it is done. */
+static void publish(struct gomap *m, bool opened) {
+    struct gomap__side *s = gomap__side(m);
+    uint64_t total = gomap__quads(s->src.ng);
+    bool grow = s->pub.walk == GOMAP_WALK_GROW;
+    s->pub.walk_quads_done = grow ? total - s->walk_at : s->walk_at;
+    if (grow ? s->walk_at == 0 : s->walk_at == total) {
+        settle(m, opened);
+        return;
+    }
+    if (!opened) gomap__seq_begin(m);
+    struct geom hi = grow ? s->dst : s->src, lo = grow ? s->src : s->dst;
+    m->ngroups = hi.ng, m->meta = hi.meta, m->slots = hi.slots, m->links = hi.links;
+    s->pub.lo_ngroups = lo.ng, s->pub.lo_meta = lo.meta, s->pub.lo_slots = lo.slots,
+    s->pub.lo_links = lo.links;
+    m->split = s->walk_at ? gomap__border(s->walk_at * 4, s->src.ng) : 0;
+    m->mode = grow ? s->dst_mode : s->src_mode;
+    m->cap = GOMAP_GROUP_SLOTS;
+    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    gomap__seq_end(m);
+}
+
+/* No memory for a walk: what was committed for it goes back. */
+static bool give_up(struct gomap *m, uint8_t mode) {
+    struct gomap__side *s = gomap__side(m);
+    if (s->two_arrays && mode == GOMAP_MODE_RANGE) gomap__range_free(&s->range);
+    if (s->two_arrays && mode == GOMAP_MODE_BLOCK) gomap__free_table(m, &s->dst, mode, s->dst.ng);
+    gomap__free_scratch(m);
+    if (m->mode == GOMAP_MODE_RANGE) {
+        gomap__range_keep(&s->range, m->desc, m->ngroups);
+        s->pub.hi_bytes = gomap__range_bytes(&s->range);
+    }
+    return false;
+}
+
+/* The range of a table that grows in place was moved to a larger reservation. */
+static void follow_range(struct gomap *m, const struct geom *to) {
+    struct gomap__side *s = gomap__side(m);
+    gomap__seq_begin(m);
+    m->meta = to->meta, m->slots = to->slots, m->links = to->links;
+    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    m->epoch++;
+    gomap__seq_end(m);
+}
+
+/* Start to grow or shrink to ng groups; false: no memory, the map is as it was. */
+bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
+    struct gomap__side *s = gomap__need_side(m);
+    uint8_t mode = GOMAP_MODE_EMPTY;
+    if (!s) return false;
+    bool grow = ng > m->ngroups;
+    struct geom before = gomap__hi(m);
+    s->two_arrays = false;
+    bool ok = make_destination(m, ng, &mode);
+    if (m->mode == GOMAP_MODE_RANGE && s->range.base + s->range.off[AREA_META] != m->meta) {
+        struct geom moved = gomap__range_geom(&s->range, m->ngroups);
+        follow_range(m, &moved);
+        before = moved;
+    }
+    if (!ok) return give_up(m, GOMAP_MODE_EMPTY);
+    size_t moved = 0;
+    uint64_t quads = gomap__quads(before.ng), old_bytes = table_bytes(m, m->mode, before.ng);
+    s->src = before;
+    s->src_mode = m->mode, s->dst_mode = mode, s->small_cap = m->cap;
+    if (grow && !move_quad(m, quads - 1, &moved)) return give_up(m, mode);
+    gomap__end_sweep(m);
+    gomap__seq_begin(m);
+    s->pub.walk = grow ? GOMAP_WALK_GROW : GOMAP_WALK_SHRINK;
+    s->pub.walk_quads_total = quads;
+    s->walk_at = grow ? quads - 1 : 0;
+    s->pub.lo_bytes = s->two_arrays ? (grow ? old_bytes : table_bytes(m, mode, ng)) : 0;
+    s->pub.hi_bytes = s->two_arrays && !grow ? old_bytes : table_bytes(m, mode, ng);
+    if (mode >= GOMAP_MODE_BLOCK && ng >= 4) s->used_quad = 1;
+    *(grow ? &s->pub.counters.grows : &s->pub.counters.shrinks) += 1;
+    if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
+    gomap__event(m, grow ? GOMAP_EV_GROW_START : GOMAP_EV_SHRINK_START, before.ng, ng);
+    gomap__log(m, grow ? "grow" : "shrink", before.ng, ng);
+    publish(m, true);
+    if (s->pub.walk) m->limit = 0;
+    gomap__set_delete_floor(s);
+    return true;
+}
+
+/* ---- stepping ---------------------------------------------------------------------------------------- */
+
+/* Behind a shrink, pages that no destination will need go back as the walk passes them. */
+static void return_behind(struct gomap *m, uint64_t from, uint64_t to) {
+    struct gomap__side *s = gomap__side(m);
+    uint64_t quad_bytes = (uint64_t)GOMAP_QUAD_SLOTS * m->desc->slot_size,
+             keep = s->two_arrays ? 0 : gomap__quads(s->dst.ng);
+    if (m->mode != GOMAP_MODE_RANGE || to <= keep) return;
+    if (from < keep) from = keep;
+    uint64_t piece = RETURN_PIECE, lo = from * quad_bytes / piece, hi = to * quad_bytes / piece;
+    uint64_t floor = gomap_inspect_align(keep * quad_bytes, gomap__page());
+    if (hi > lo)
+        gomap__range_return(m, &s->range, AREA_SLOTS, lo * piece < floor ? floor : lo * piece, hi * piece);
+}
+
+/* Continue the running walk; false: a step had to wait for memory. */
+bool gomap__walk_step(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    bool grow = s->pub.walk == GOMAP_WALK_GROW, ok = true;
+    uint64_t total = gomap__quads(s->src.ng), from = s->walk_at;
+    size_t moved = 0;
+    for (int i = 0; i < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1); i++) {
+        if (grow ? s->walk_at == 0 : s->walk_at == total) break;
+        ok = move_quad(m, grow ? s->walk_at - 1 : s->walk_at, &moved);
+        if (!ok) break;
+        s->walk_at += grow ? (uint64_t)-1 : 1;
+    }
+    if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
+    if (s->walk_at != from) {
+        if (!grow) return_behind(m, from, s->walk_at);
+        publish(m, false);
+    }
+    if (s->pub.walk && (grow ? s->walk_at > 0 : s->walk_at < total))
+        prefetch_quad(m, grow ? s->walk_at - 1 : s->walk_at);
+    return ok;
+}
+
+/* Return a piece of what a shrink left above the table. */
+bool gomap__return_piece(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    if (!s->range.base || !gomap__range_give(m, &s->range)) return false;
+    if (!gomap__returning(s)) gomap__set_limits(m);
+    return true;
+}
+
+void gomap__walk_finish(struct gomap *m, bool *ok) {
+    struct gomap__side *s = gomap__side(m);
+    *ok = true;
+    while (*ok && s && s->pub.walk) *ok = gomap__walk_step(m);
+}
+
+/* A small table is one group: another capacity is a copy. */
+static gomap_err resize_small(struct gomap *m, unsigned cap) {
+    const struct gomap_desc *d = m->desc;
+    size_t align = d->slot_align < 64 ? 64 : d->slot_align;
+    uint8_t *p = gomap__alloc(gomap__allocator(m), gomap_inspect_small_bytes(d, cap), align);
+    if (!p) return GOMAP_ENOMEM;
+    uint8_t *slots = p + gomap_inspect_small_off(d);
+    struct geom old = gomap__hi(m);
+    if (m->mode == GOMAP_MODE_SMALL) {
+        unsigned n = 0;
+        for (unsigned i = 0; i < m->cap; i++) {
+            if (!old.meta[i]) continue;
+            p[n] = old.meta[i];
+            memcpy(slots + (size_t)n++ * d->slot_size, old.slots + (size_t)i * d->slot_size, d->slot_size);
+        }
+        memset(old.slots, 0, (size_t)m->cap * d->slot_size);
+    }
+    gomap__seq_begin(m);
+    if (m->mode == GOMAP_MODE_SMALL) gomap__free_table(m, &old, GOMAP_MODE_SMALL, 1);
+    m->ngroups = 1, m->meta = p, m->slots = slots, m->links = NULL;
+    m->mode = GOMAP_MODE_SMALL, m->cap = (uint8_t)cap;
+    if (m->side) m->side->hi_bytes = gomap_inspect_small_bytes(d, cap);
+    gomap__seq_end(m);
+    m->epoch++;
+    gomap__set_limits(m);
+    return GOMAP_OK;
+}
+
+/* An empty map gets a table of ng >= 2 groups. */
+static gomap_err first_table(struct gomap *m, uint64_t ng) {
+    struct gomap__side *s = gomap__need_side(m);
+    uint8_t mode;
+    if (!s || !make_destination(m, ng, &mode)) return GOMAP_ENOMEM;
+    gomap__seq_begin(m);
+    m->ngroups = ng, m->meta = s->dst.meta, m->slots = s->dst.slots, m->links = s->dst.links;
+    m->mode = mode, m->cap = GOMAP_GROUP_SLOTS;
+    s->pub.hi_bytes = table_bytes(m, mode, ng);
+    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    if (ng >= 4) s->used_quad = 1;
+    gomap__seq_end(m);
+    gomap__set_limits(m);
+    return GOMAP_OK;
+}
+
+/* Have exactly this many groups (1: the smallest small table that fits), at once.  O(n). */
+gomap_err gomap__resize_now(struct gomap *m, uint64_t ng) {
+    bool ok;
+    gomap__walk_finish(m, &ok);
+    if (!ok) return GOMAP_ENOMEM;
+    if (m->mode == GOMAP_MODE_EMPTY) return ng == 1 ? resize_small(m, GOMAP_GROUP_SLOTS) : first_table(m, ng);
+    if (ng == 1 && m->mode == GOMAP_MODE_SMALL) return resize_small(m, GOMAP_GROUP_SLOTS);
+    if (ng == m->ngroups || ng == 1) return GOMAP_OK;
+    if (!gomap__walk_begin(m, ng)) return GOMAP_ENOMEM;
+    gomap__walk_finish(m, &ok);
+    return ok ? GOMAP_OK : GOMAP_ENOMEM;
+}
+
+/* ---- growth ------------------------------------------------------------------------------------------ */
+
+static void grow_put_off(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    if (!s) return;
+    s->pub.counters.grow_failed++;
+    gomap__event(m, GOMAP_EV_OOM, m->ngroups, gomap__next_groups(m));
+    gomap__log(m, "growth put off, no memory", m->ngroups, gomap__next_groups(m));
+    if (m->mode == GOMAP_MODE_SMALL) return; /* full: the next insert must try again */
+    s->pub.grow_at = gomap__main_count(m) + gomap__main_count(m) / 64 + 1;
+    m->limit = s->pub.grow_at + (m->count - gomap__main_count(m));
+}
+
+/* An insert found count >= limit: step, or begin to grow.  Failing to grow is benign until the table is full. */
+gomap_err gomap__make_room(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    if (m->mode == GOMAP_MODE_EMPTY) return resize_small(m, 3);
+    if (m->mode == GOMAP_MODE_SMALL && m->cap < 15) return resize_small(m, m->cap < 7 ? 7u : 15u);
+    if (s && s->pub.walk) {
+        (void)gomap__walk_step(m);
+        return GOMAP_OK;
+    }
+    if (s) (void)gomap__return_piece(m);
+    uint64_t next = gomap__next_groups(m), have = gomap__main_count(m);
+    if (have < gomap__limit_of(m, m->ngroups) && s && have < s->pub.grow_at) {
+        gomap__set_limits(m);
+        return GOMAP_OK;
+    }
+    if (s) s->reserve_floor = 0, s->pub.last_write_ns = gomap__now_ns(); /* the reserved count was reached */
+    if (next <= m->ngroups || !gomap__walk_begin(m, next)) {
+        grow_put_off(m);
+        return have >= m->ngroups * GOMAP_GROUP_SLOTS ? GOMAP_ENOMEM : GOMAP_OK;
+    }
+    bool ok;
+    if (have <= SYNC_ENTRIES) gomap__walk_finish(m, &ok);
+    s = gomap__side(m);
+    if (have <= SYNC_ENTRIES && have > s->pub.counters.move_max) s->pub.counters.move_max = have;
+    return GOMAP_OK;
+}

@@ -1,0 +1,107 @@
+/* cmd.h - the verbs and what they share. */
+#ifndef MS_CMD_H
+#define MS_CMD_H
+
+#include "error.h"
+#include "model/model.h"
+#include "out/out.h"
+#include "reader/process.h"
+#include "view/view.h"
+
+#include <stdio.h>
+
+#define MS_VERSION "0.1.0"
+
+/* A file named by the user for output; opened before the sandbox closes. */
+struct ms_output {
+    const char *path;
+    int fd;
+};
+
+struct ms_cmd {
+    const struct ms_verb *verb;
+    struct ms_style style;
+    bool json;
+    FILE *out;
+    const char *target, *map;
+    const char *sort;
+    struct ms_filter filter;
+    size_t limit; /* rows; 0: all */
+    double interval;
+    bool resident, once;
+    bool documented; /* a JSON document was written */
+    struct ms_output svg, png, html;
+    bool has_range;
+    uint64_t first, groups; /* --range, --group */
+};
+
+struct ms_verb {
+    const char *name;
+    const char *arguments; /* for SYNOPSIS */
+    int needs, takes;      /* positional arguments at least, at most */
+    const char *options;   /* letters of the options it knows (options.c) */
+    const char *summary;   /* one line */
+    const char *help;      /* the rest */
+    int (*run)(struct ms_cmd *cmd, struct ms_error *err);
+};
+extern const struct ms_verb ms_verbs[];
+extern const size_t ms_verb_count;
+
+int ms_cmd_ls(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_list(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_show(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_version(struct ms_cmd *cmd, struct ms_error *err);
+
+/* ---- options.c --------------------------------------------------------------------------------- */
+/* MS_OK with cmd->verb NULL: help was printed. */
+int ms_options_parse(struct ms_cmd *cmd, int argc, char **argv, struct ms_error *err);
+void ms_help(FILE *f, const struct ms_verb *verb);
+
+/* ---- cmd_common.c ------------------------------------------------------------------------------ */
+/* A target that is open: its process and where its roots are. */
+struct ms_session {
+    struct ms_process process;
+    uint64_t *root; /* addresses that were roots at the last look */
+    char **image;
+    size_t roots, room, image_room;
+    size_t images, mappings, elf32;
+    bool main_is_32bit;
+};
+/* Of a PID or a name. Refuses targets without maps. */
+int ms_session_open(struct ms_session *s, const char *target, struct ms_error *err);
+/* Of one pid; a target without maps is MS_OK with roots 0. */
+int ms_session_open_pid(struct ms_session *s, int pid, struct ms_error *err);
+void ms_session_close(struct ms_session *s);
+/* Look for roots again (libraries may have been loaded). */
+int ms_session_find(struct ms_session *s, struct ms_error *err);
+int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
+                        struct ms_error *err);
+/* Open the target, take a snapshot, find cmd->map in it. */
+int ms_session_map(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap,
+                   const struct ms_map **map, struct ms_error *err);
+/* Filter, sort and cut to cmd->limit: moves the chosen maps to the front, returns their number. */
+int ms_session_select(struct ms_cmd *cmd, struct ms_snapshot *snap, struct ms_totals *totals, size_t *n,
+                      struct ms_error *err);
+/* MS_UNCERTAIN if anything in it is, else MS_OK; prints notes to stderr when the output is a table. */
+int ms_session_verdict(struct ms_cmd *cmd, const struct ms_snapshot *snap, struct ms_error *err);
+
+/* ---- output.c ---------------------------------------------------------------------------------- */
+int ms_output_open(struct ms_output *o, struct ms_error *err);
+/* Write to an output file by fn; whole or an error. */
+int ms_output_write(struct ms_output *o, int (*fn)(FILE *f, void *ctx, struct ms_error *err), void *ctx,
+                    struct ms_error *err);
+/* Take the file away if this run created it and never wrote it whole. */
+void ms_output_end(struct ms_output *o);
+
+/* ---- cmd_heat.c, used by show --html ------------------------------------------------------------ */
+struct ms_heat {
+    struct ms_cells cells, other;
+    uint64_t moved;
+};
+int ms_heat_load(struct ms_session *s, struct ms_snapshot *snap, const struct ms_detail *d, uint64_t first,
+                 uint64_t groups, size_t max_cells, struct ms_heat *out, struct ms_error *err);
+void ms_heat_free(struct ms_heat *h);
+
+#endif

@@ -1,0 +1,487 @@
+/* gomap_table.c - bulk looks at one gomap's table: occupancy, chains, groups, resident pages, events.
+ *
+ * A sequence counter cannot validate a read of megabytes: a busy writer changes it every 100 ns.  So the
+ * metadata is read in chunks, and after each chunk the header again.  Only a chunk that the walk went
+ * through meanwhile ([split before, split after) under either geometry touches it) is read again, at most
+ * twice.  If the arrays themselves were replaced, the look starts over, at most twice.  What remains is
+ * stated as an error bound: error_bound().
+ *
+ *   one array, walking:      groups  0 ........ low edge | gap | high start ........ ngroups
+ *                            positions < split, lo_ngroups        positions >= split, ngroups
+ */
+#include "gomap_raw.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK_GROUPS = 16384, LEVELS_MAX = 64, NODES_MAX = 1 << 20, RING_MAX = 1 << 16, RESTARTS = 3 };
+/* 32 GiB of metadata, 10^10 entries: what claims more would only cost time. */
+#define GROUPS_LOOK_MAX (UINT64_C(1) << 31)
+/* Address space whose pages are looked up per map: half a million reads of pagemap. */
+#define RESIDENT_MAX (UINT64_C(1) << 40)
+
+struct look {
+    struct ms_reader *r;
+    struct ms_raw raw; /* as of the start */
+    struct ms_geom g;
+    bool low;
+    uint64_t split, moves; /* as last seen */
+    uint64_t first_moves;
+    uint64_t count_least, count_most; /* entries, over all looks at the header */
+    uint64_t in_flight;               /* entries that a write under way may just be holding in its hands */
+    enum ms_certainty sure;
+    const char *doubt;
+};
+
+enum scan { SCAN_OK, SCAN_GONE, SCAN_CHANGED };
+
+/* Called for each chunk of metadata, in order: groups [first, first + n). */
+typedef enum scan (*chunk_fn)(struct look *look, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx);
+
+static uint64_t group_of(uint64_t pos, uint64_t groups) {
+    return (uint64_t)(((unsigned __int128)pos * groups) >> 64);
+}
+
+static enum ms_area area_of(const struct look *k, uint64_t g) {
+    if (k->raw.side.walk == GOMAP_WALK_NONE) return MS_AREA_PLAIN;
+    uint64_t split = k->raw.m.split;
+    bool low = split && g <= group_of(split - 1, k->raw.side.lo_ngroups);
+    bool high = g >= group_of(split, k->raw.m.ngroups);
+    if (ms_raw_two_arrays(&k->raw))
+        return k->low ? (low ? MS_AREA_LOW : MS_AREA_GAP) : high ? MS_AREA_HIGH : MS_AREA_GAP;
+    return low ? MS_AREA_LOW : high ? MS_AREA_HIGH : MS_AREA_GAP;
+}
+
+/* A write that is under way has put one entry without counting it yet, or the other way round; one that walks has
+ * up to a step's entries neither here nor there. */
+static void note_header(struct look *k, const struct gomap *m) {
+    enum { STEP_ENTRIES = 128 };
+    uint64_t holds = m->seq & 1 ? STEP_ENTRIES : m->writing ? 1 : 0;
+    if (holds > k->in_flight) k->in_flight = holds;
+    if (m->count < k->count_least) k->count_least = m->count;
+    if (m->count > k->count_most) k->count_most = m->count;
+}
+
+static int begin(struct look *k, struct ms_reader *r, const struct ms_map *m, bool low,
+                 struct ms_error *err) {
+    *k = (struct look){.r = r, .low = low};
+    if (m->certainty == MS_DAMAGED)
+        return ms_fail(err, MS_UNCERTAIN, "the map is damaged: %s", m->doubt ? m->doubt : "?");
+    enum ms_read rc = ms_raw_read(r, m->addr, m->id, GOMAP_COOKIE, 0, &k->raw, &k->sure, &k->doubt);
+    if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while a map was read");
+    if (rc == MS_READ_FAULT) return ms_fail(err, MS_GONE, "the map was freed while it was read");
+    if (k->sure == MS_DAMAGED)
+        return ms_fail(err, MS_UNCERTAIN, "the map is damaged: field %s cannot be right", k->doubt);
+    if (low && !ms_raw_two_arrays(&k->raw))
+        k->g = (struct ms_geom){0};
+    else
+        k->g = ms_raw_geom(&k->raw, low);
+    if (k->g.group_slots == 0) k->g.groups = 0;
+    if (k->g.groups > GROUPS_LOOK_MAX)
+        return ms_fail(err, MS_UNCERTAIN, "the table claims %llu groups, more than can be looked at",
+                       (unsigned long long)k->g.groups);
+    k->split = k->raw.m.split;
+    k->moves = k->first_moves = k->raw.side.moves;
+    k->count_least = k->count_most = m->entries;
+    note_header(k, &k->raw.m);
+    return MS_OK;
+}
+
+/* Entries by which a bulk look may be wrong: those moved meanwhile, and by how much the count wandered,
+ * counted from the figure that is shown beside it.  (An insert and a delete between two looks at the header
+ * cancel out unseen.) */
+static uint64_t error_bound(const struct look *k) {
+    return ms_add(ms_add(k->moves - k->first_moves, k->count_most - k->count_least), k->in_flight);
+}
+
+/* Did a walk from split a to split b touch groups [first, last] under either geometry? */
+static bool walked(const struct look *k, uint64_t a, uint64_t b, uint64_t first, uint64_t last) {
+    uint64_t from = a < b ? a : b, to = a < b ? b : a;
+    uint64_t ng[2] = {k->raw.m.ngroups, k->raw.side.lo_ngroups};
+    for (int i = 0; i < 2; i++)
+        if (ng[i] && group_of(from, ng[i]) <= last && group_of(to, ng[i]) >= first) return true;
+    return false;
+}
+
+/* Look at the header again after a chunk.  SCAN_OK: the chunk stands; *again: read it once more. */
+static enum scan look_again(struct look *k, uint64_t first, uint64_t n, bool *again) {
+    struct gomap m;
+    struct gomap_side side;
+    *again = false;
+    enum ms_read rc = ms_read(k->r, k->raw.addr, &m, sizeof m);
+    if (rc == MS_READ_GONE) return SCAN_GONE;
+    if (rc != MS_READ_OK || m.cookie != GOMAP_COOKIE || m.id != k->raw.m.id) return SCAN_CHANGED;
+    note_header(k, &m);
+    if (m.seq == k->raw.m.seq) return SCAN_OK;
+    if (m.side != k->raw.m.side || m.meta != k->raw.m.meta || m.ngroups != k->raw.m.ngroups)
+        return SCAN_CHANGED;
+    if (m.side) {
+        rc = ms_read(k->r, (uintptr_t)m.side, &side, sizeof side);
+        if (rc == MS_READ_GONE) return SCAN_GONE;
+        if (rc != MS_READ_OK || side.walk != k->raw.side.walk || side.lo_ngroups != k->raw.side.lo_ngroups)
+            return SCAN_CHANGED;
+        k->moves = side.moves;
+    }
+    *again = m.split != k->split && walked(k, k->split, m.split, first, first + n - 1);
+    k->split = m.split;
+    return SCAN_OK;
+}
+
+static enum scan scan(struct look *k, uint64_t first, uint64_t count, chunk_fn fn, void *ctx) {
+    uint8_t *meta = ms_alloc((size_t)ms_min(count, CHUNK_GROUPS) * 16);
+    enum scan rc = SCAN_OK;
+    for (uint64_t at = first, end = first + count; at < end && rc == SCAN_OK;) {
+        uint64_t n = ms_min(end - at, CHUNK_GROUPS);
+        bool again = true;
+        for (int tries = 0; again && tries < 3 && rc == SCAN_OK; tries++) {
+            enum ms_read got = ms_read(k->r, k->g.meta + at * 16, meta, n * 16);
+            if (got != MS_READ_OK)
+                rc = got == MS_READ_GONE ? SCAN_GONE : SCAN_CHANGED;
+            else
+                rc = look_again(k, at, n, &again);
+        }
+        if (rc == SCAN_OK) rc = fn(k, at, n, meta, ctx);
+        at += n;
+    }
+    free(meta);
+    return rc;
+}
+
+static unsigned live_in(const uint8_t *group, unsigned slots) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < slots; i++) n += group[i] != 0;
+    return n;
+}
+
+/* ---- cells ------------------------------------------------------------------------------------- */
+
+static enum scan add_cells(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+    struct ms_cells *c = ctx;
+    for (uint64_t i = 0; i < n; i++) {
+        size_t cell = (size_t)((first + i - c->first) / c->per_cell);
+        c->live[cell] += live_in(meta + 16 * i, k->g.group_slots);
+        if ((first + i - c->first) % c->per_cell == 0) c->area[cell] = (uint8_t)area_of(k, first + i);
+    }
+    return SCAN_OK;
+}
+
+static int scan_error(enum scan rc, struct ms_error *err) {
+    if (rc == SCAN_GONE) return ms_fail(err, MS_GONE, "the process ended while a table was read");
+    return ms_fail(err, MS_UNCERTAIN, "the table was replaced each time it was read: try again");
+}
+
+int ms_gomap_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
+                   uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out, uint64_t *bound,
+                   struct ms_error *err) {
+    enum scan rc = SCAN_CHANGED;
+    (void)s;
+    *out = (struct ms_cells){0};
+    *bound = 0;
+    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+        struct look k;
+        ms_cells_free(out);
+        int status = begin(&k, r, m, other, err);
+        if (status) return status;
+        if (first >= k.g.groups) return MS_OK; /* nothing there */
+        out->first = first;
+        out->group_slots = k.g.group_slots;
+        out->groups = ms_min(count, k.g.groups - first);
+        out->per_cell = (out->groups + max_cells - 1) / max_cells;
+        out->count = (size_t)((out->groups + out->per_cell - 1) / out->per_cell);
+        out->live = ms_alloc(out->count * sizeof *out->live);
+        out->area = ms_alloc(out->count);
+        rc = scan(&k, first, out->groups, add_cells, out);
+        *bound = error_bound(&k);
+    }
+    return rc == SCAN_OK ? MS_OK : (ms_cells_free(out), scan_error(rc, err));
+}
+
+/* ---- groups ------------------------------------------------------------------------------------ */
+
+struct group_sink {
+    struct ms_group *group;
+    uint64_t first;
+};
+
+static enum scan add_groups(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+    struct group_sink *sink = ctx;
+    for (uint64_t i = 0; i < n; i++) {
+        struct ms_group *g = &sink->group[first + i - sink->first];
+        g->index = first + i;
+        memcpy(g->tophash, meta + 16 * i, 15);
+        g->overflow = meta[16 * i + 15];
+        g->slots = (uint8_t)k->g.group_slots;
+        g->area = (uint8_t)area_of(k, first + i);
+        g->addr = k->g.meta + 16 * (first + i);
+        uintptr_t link = 0;
+        if (k->g.links && ms_read(k->r, k->g.links + g->index / 4 * 8, &link, sizeof link) == MS_READ_GONE)
+            return SCAN_GONE;
+        g->stash_link = link & 1;
+        uint64_t node = link & ~(uintptr_t)1;
+        g->chain_nodes = g->chain_entries = 0;
+        for (int level = 0; node && level < LEVELS_MAX; level++) {
+            struct gomap_node nd;
+            enum ms_read rc = ms_read(k->r, node, &nd, sizeof nd);
+            if (rc == MS_READ_GONE) return SCAN_GONE;
+            if (rc != MS_READ_OK) break;
+            g->chain_nodes++;
+            g->chain_entries += live_in(nd.tag, GOMAP_NODE_SLOTS);
+            node = (uintptr_t)nd.next;
+        }
+    }
+    return SCAN_OK;
+}
+
+int ms_gomap_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
+                    uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err) {
+    enum scan rc = SCAN_CHANGED;
+    (void)s;
+    *out = NULL;
+    *n = 0;
+    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+        struct look k;
+        free(*out);
+        *out = NULL;
+        int status = begin(&k, r, m, false, err);
+        if (status) return status;
+        if (first >= k.g.groups)
+            return ms_fail(err, MS_USAGE, "no group %llu: the table has %llu groups",
+                           (unsigned long long)first, (unsigned long long)k.g.groups);
+        *n = (size_t)ms_min(ms_min(count, 4096), k.g.groups - first);
+        struct group_sink sink = {ms_alloc(*n * sizeof **out), first};
+        *out = sink.group;
+        rc = scan(&k, first, *n, add_groups, &sink);
+    }
+    if (rc == SCAN_OK) return MS_OK;
+    free(*out);
+    *out = NULL;
+    return scan_error(rc, err);
+}
+
+/* ---- histograms -------------------------------------------------------------------------------- */
+
+struct histo {
+    struct ms_detail *d;
+    uint64_t nodes;
+};
+
+/* Lengths of the chains of quads [first, first + n), level by level: one batch of reads a level. */
+static enum scan add_chains(struct look *k, uint64_t first, uint64_t n, struct histo *h) {
+    uintptr_t *link = ms_alloc(n * sizeof *link);
+    struct ms_batch_item *item = ms_alloc(n * sizeof *item);
+    struct gomap_node *node = ms_alloc(n * sizeof *node);
+    uint32_t *length = ms_alloc(n * sizeof *length);
+    enum ms_read rc = ms_read(k->r, k->g.links + first * 8, link, n * sizeof *link);
+    bool complete = true;
+    for (uint64_t i = 0; rc == MS_READ_OK && i < n; i++) {
+        h->d->stash_quads += link[i] & 1;
+        link[i] &= ~(uintptr_t)1;
+    }
+    for (int level = 0; rc == MS_READ_OK; level++) {
+        size_t items = 0, at = 0;
+        for (uint64_t i = 0; i < n; i++)
+            if (link[i]) {
+                item[items] =
+                    (struct ms_batch_item){.addr = link[i], .len = sizeof *node, .buf = &node[items]};
+                items++;
+            }
+        if (items == 0) break;
+        h->nodes += items;
+        if (level >= LEVELS_MAX || h->nodes > NODES_MAX) {
+            complete = false;
+            break;
+        }
+        rc = ms_read_batch(k->r, item, items);
+        for (uint64_t i = 0; rc == MS_READ_OK && i < n; i++) {
+            if (!link[i]) continue;
+            bool ok = item[at].status == MS_READ_OK;
+            complete = complete && ok;
+            length[i] += ok ? live_in(node[at].tag, GOMAP_NODE_SLOTS) : 0;
+            link[i] = ok ? (uintptr_t)node[at].next : 0;
+            at++;
+        }
+    }
+    for (uint64_t i = 0; rc == MS_READ_OK && i < n; i++)
+        h->d->chain[length[i] < MS_CHAIN_BUCKETS ? length[i] : MS_CHAIN_BUCKETS - 1]++;
+    if (!complete) h->d->histograms_complete = false;
+    free(link);
+    free(item);
+    free(node);
+    free(length);
+    return rc == MS_READ_OK ? SCAN_OK : rc == MS_READ_GONE ? SCAN_GONE : SCAN_CHANGED;
+}
+
+static enum scan add_histograms(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+    struct histo *h = ctx;
+    for (uint64_t i = 0; i < n; i++) {
+        h->d->occupancy[live_in(meta + 16 * i, k->g.group_slots)]++;
+        h->d->overflowed_groups += meta[16 * i + 15] != 0;
+    }
+    uint64_t quads = gomap_inspect_quads(first + n) - first / 4; /* chunks are whole quads but for the last */
+    h->d->quads += quads;
+    if (!k->g.links) {
+        h->d->chain[0] += quads;
+        return SCAN_OK;
+    }
+    return add_chains(k, first / 4, quads, h);
+}
+
+static int histograms(struct ms_reader *r, const struct ms_map *m, struct ms_detail *d,
+                      struct ms_error *err) {
+    enum scan rc = SCAN_CHANGED;
+    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+        struct look k;
+        struct histo h = {.d = d};
+        memset(d->occupancy, 0, sizeof d->occupancy);
+        memset(d->chain, 0, sizeof d->chain);
+        d->overflowed_groups = d->stash_quads = d->quads = d->error_bound = 0;
+        d->histograms_complete = true;
+        rc = SCAN_OK;
+        for (int low = 0; low < 2 && rc == SCAN_OK; low++) {
+            int status = begin(&k, r, m, low, err);
+            if (status) return status;
+            if (k.g.groups) rc = scan(&k, 0, k.g.groups, add_histograms, &h);
+            d->error_bound += error_bound(&k);
+        }
+    }
+    if (rc == SCAN_GONE) return scan_error(rc, err);
+    if (rc == SCAN_CHANGED) d->histograms_complete = false;
+    return MS_OK;
+}
+
+/* ---- counters and events ----------------------------------------------------------------------- */
+
+static void take_counters(const struct ms_raw *raw, struct ms_detail *d) {
+    const struct gomap_counters *c = &raw->side.counters;
+    const struct ms_counter all[] = {
+        {"grows", c->grows},
+        {"shrinks", c->shrinks},
+        {"moved", c->moved},
+        {"move_max", c->move_max},
+        {"grow_failed", c->grow_failed},
+        {"stashed", c->stashed},
+        {"alarms", c->alarms},
+        {"madvise_calls", c->madvise_calls},
+        {"madvise_bytes", c->madvise_bytes},
+        {"reseeds", c->reseeds},
+        {"clears", c->clears},
+        {"inconsistent", c->inconsistent},
+    };
+    d->counters = raw->has_side ? sizeof all / sizeof *all : 0;
+    memcpy(d->counter, all, d->counters * sizeof *all);
+}
+
+static int by_ticket(const void *a, const void *b) {
+    const struct ms_event *x = a, *y = b;
+    return (x->ticket > y->ticket) - (x->ticket < y->ticket);
+}
+
+/* An event is whole if its ticket names its place in the ring, before and after it was copied. */
+static int take_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
+                       struct ms_detail *d, struct ms_error *err) {
+    struct gomap_root root;
+    enum ms_read rc = ms_read(r, copy->root, &root, sizeof root);
+    if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while its events were read");
+    if (rc != MS_READ_OK || !root.ring || root.ring_events == 0 || root.ring_events > RING_MAX) return MS_OK;
+    size_t n = (size_t)root.ring_events;
+    struct gomap_event *first = ms_alloc(n * sizeof *first), *second = ms_alloc(n * sizeof *second);
+    rc = ms_read(r, (uintptr_t)root.ring, first, n * sizeof *first);
+    if (rc == MS_READ_OK) rc = ms_read(r, (uintptr_t)root.ring, second, n * sizeof *second);
+    for (size_t i = 0, room = 0; rc == MS_READ_OK && i < n; i++) {
+        const struct gomap_event *e = &first[i];
+        if (e->map_id != m->id || e->ticket == 0 || (e->ticket - 1) % n != i || e->kind >= GOMAP_EV_MAX)
+            continue;
+        if (memcmp(e, &second[i], sizeof *e) != 0) continue;
+        MS_ROOM(d->event, d->events, room);
+        d->event[d->events++] = (struct ms_event){.ticket = e->ticket,
+                                                  .time_ns = e->time_ns,
+                                                  .map_id = e->map_id,
+                                                  .a = e->a,
+                                                  .b = e->b,
+                                                  .kind = e->kind,
+                                                  .copy = m->copy};
+    }
+    free(first);
+    free(second);
+    if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while its events were read");
+    if (d->events) qsort(d->event, d->events, sizeof *d->event, by_ticket);
+    return MS_OK;
+}
+
+int ms_gomap_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
+                         struct ms_error *err) {
+    struct look k;
+    *out = (struct ms_detail){.map = *m};
+    out->map.name = m->name ? ms_strdup(m->name) : NULL;
+    out->map.doubt = NULL;
+    int status = begin(&k, r, m, false, err);
+    if (status) return status;
+    ms_raw_fill(&k.raw, &out->map);
+    out->map.copy = m->copy;
+    out->map.certainty = (uint8_t)k.sure;
+    if (k.sure != MS_EXACT) out->map.doubt = ms_strdup(k.doubt);
+    out->split = k.raw.m.split;
+    out->lo_groups = k.raw.side.walk ? k.raw.side.lo_ngroups : 0;
+    out->two_arrays = ms_raw_two_arrays(&k.raw);
+    take_counters(&k.raw, out);
+    return MS_OK;
+}
+
+int ms_gomap_detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
+                    struct ms_error *err) {
+    int status = ms_gomap_detail_head(r, m, out, err);
+    if (status == MS_OK) status = histograms(r, &out->map, out, err);
+    if (status == MS_OK && m->copy < s->copies) status = take_events(r, &s->copy[m->copy], m, out, err);
+    return status;
+}
+
+/* ---- resident pages ---------------------------------------------------------------------------- */
+
+struct area {
+    uint64_t addr, len;
+};
+
+static size_t areas_of(const struct ms_raw *raw, struct area *out) {
+    size_t n = 0;
+    struct ms_geom g = ms_raw_geom(raw, false);
+    uint64_t quads = gomap_inspect_quads(g.groups);
+    out[n++] = (struct area){raw->addr, sizeof raw->m};
+    if (raw->has_side) out[n++] = (struct area){(uintptr_t)raw->m.side, raw->side.size};
+    if (raw->m.mode == GOMAP_MODE_SMALL)
+        out[n++] = (struct area){g.meta, gomap_inspect_small_bytes(&raw->desc, raw->m.cap)};
+    if (raw->m.mode == GOMAP_MODE_BLOCK)
+        out[n++] = (struct area){g.meta, gomap_inspect_block_bytes(&raw->desc, g.groups)};
+    if (raw->m.mode == GOMAP_MODE_RANGE) {
+        out[n++] = (struct area){g.meta, quads * 64};
+        out[n++] = (struct area){g.links, quads * 8};
+        out[n++] = (struct area){g.slots, g.groups * GOMAP_GROUP_SLOTS * raw->desc.slot_size};
+    }
+    if (ms_raw_two_arrays(raw)) out[n++] = (struct area){(uintptr_t)raw->side.lo_meta, raw->side.lo_bytes};
+    return n;
+}
+
+int ms_gomap_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err) {
+    struct ms_raw raw;
+    enum ms_certainty sure;
+    const char *doubt;
+    struct area area[8];
+    (void)s;
+    if (!r->resident || m->certainty == MS_DAMAGED) return MS_OK;
+    enum ms_read rc = ms_raw_read(r, m->addr, m->id, GOMAP_COOKIE, 0, &raw, &sure, &doubt);
+    if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while its pages were looked up");
+    if (rc != MS_READ_OK || sure == MS_DAMAGED) return MS_OK;
+    uint64_t resident = 0, swapped = 0;
+    for (size_t i = 0, n = areas_of(&raw, area); i < n; i++) {
+        uint64_t in = 0, away = 0;
+        if (area[i].len > RESIDENT_MAX) return MS_OK; /* stays unknown */
+        rc = r->resident(r->ctx, area[i].addr, area[i].len, &in, &away);
+        if (rc == MS_READ_GONE)
+            return ms_fail(err, MS_GONE, "the process ended while its pages were looked up");
+        if (rc != MS_READ_OK) return MS_OK; /* stays unknown */
+        resident += in;
+        swapped += away;
+    }
+    m->resident = resident;
+    m->swapped = swapped;
+    return MS_OK;
+}

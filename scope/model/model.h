@@ -1,0 +1,226 @@
+/* model.h - the map model: what mapscope knows about a map, whatever kind it is.
+ *
+ * Everything shown is a function of a list of these.  Backends (gomap.c) fill them from a target's
+ * memory; views and outputs see nothing else.  A figure that could not be read with certainty is marked
+ * by `certainty`, and the reason stands in `doubt`; it is never made up.
+ *
+ * Byte accounting, all in bytes of the target's allocations (what it asked for; the overhead of its
+ * malloc is not visible from outside):
+ *
+ *   bytes = sum of part[]           always, exactly; ms_map_sum() is asserted by whoever shows it
+ *   waste = SLOTS_EMPTY + PADDING + SLACK       held without carrying an entry
+ *   rebuild_gain = bytes - what a fresh map with the same entries would need, never below 0 (view/totals.c)
+ */
+#ifndef MS_MODEL_H
+#define MS_MODEL_H
+
+#include "../error.h"
+#include "../reader/reader.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ms_kind { MS_KIND_GOMAP, MS_KIND_GOMAP_SHARED, MS_KIND_CLASSIC, MS_KIND_GO_CLASSIC, MS_KIND_GO_SWISS };
+
+enum ms_certainty {
+    MS_EXACT,    /* one consistent state */
+    MS_CHANGING, /* it changed each time it was read: figures of different moments */
+    MS_DAMAGED,  /* what was read contradicts itself: figures are missing or wrong */
+};
+
+/* Parts of a map's allocations. */
+enum ms_part {
+    MS_PART_HEADER,      /* the handle and the side record */
+    MS_PART_SLOTS_LIVE,  /* key and value bytes of slots in use */
+    MS_PART_SLOTS_EMPTY, /* the same of free slots */
+    MS_PART_METADATA,    /* tophash and overflow bytes, chain links */
+    MS_PART_PADDING,     /* alignment within slots, and between and behind the areas of the table */
+    MS_PART_OVERFLOW,    /* chain nodes */
+    MS_PART_MOVING,      /* the other array while a growth or shrink goes between two */
+    MS_PART_CELLS,       /* keys and values out of line */
+    MS_PART_STRINGS,     /* string copies */
+    MS_PART_SLACK,       /* memory of the map's pool that holds nothing now */
+    MS_PART_STASH,       /* the nested map for entries that no chain takes */
+    MS_PARTS
+};
+
+enum ms_walk { MS_WALK_NONE, MS_WALK_GROW, MS_WALK_SHRINK };
+
+/* How the table lies in memory, as far as forecasts need it. */
+enum ms_layout { MS_LAYOUT_EMPTY, MS_LAYOUT_SMALL, MS_LAYOUT_BLOCK, MS_LAYOUT_RANGE };
+
+#define MS_UNKNOWN UINT64_MAX
+
+struct ms_type {
+    char *name; /* "key->value" */
+    char *key, *value;
+    char *site; /* where maps of this type are made; NULL: not known */
+    uint32_t key_size, key_align, value_size, value_align;
+    uint32_t slot_size, slot_payload, slot_align;
+    uint32_t flags; /* of the backend */
+    struct ms_type *next;
+};
+
+struct ms_map {
+    uint64_t id; /* registry generation << 32 | index + 1 */
+    uint64_t addr;
+    uint32_t copy; /* which copy of the library, from 0 */
+    const struct ms_type *type;
+    char *name;       /* NULL: none; bytes of the target, escape before printing */
+    const char *site; /* of the type */
+    char *doubt;      /* why certainty is not MS_EXACT; NULL otherwise */
+    uint8_t kind, certainty, layout, walk;
+    uint8_t hash_kind, capacity_small; /* slots of a SMALL table */
+
+    uint64_t entries, slots, groups, chained, stashed;
+    double load;
+    uint64_t bytes, part[MS_PARTS];
+    uint64_t reserved;                  /* address space */
+    uint64_t waste, rebuild_gain;       /* view/totals.c */
+    uint64_t resident, swapped;         /* MS_UNKNOWN: not asked for */
+    uint64_t walk_done, walk_total;     /* quads */
+    uint64_t grow_at;                   /* entries at which it grows next; MS_UNKNOWN */
+    uint64_t grow_groups;               /* groups it will have; 0: not known */
+    uint64_t grow_bytes, grow_peak;     /* view/totals.c: table bytes after, and while; MS_UNKNOWN */
+    uint64_t created_ns, last_write_ns; /* CLOCK_MONOTONIC; 0: not known */
+};
+
+/* One copy of a map library in the target. */
+struct ms_copy {
+    uint64_t root;
+    char *image;   /* path of the ELF image it is part of */
+    char *version; /* of the library */
+    uint64_t maps_made, maps_freed, unregistered;
+    uint64_t wall_minus_mono_ns;
+    bool started;
+    bool readable; /* false: a layout this tool does not know; its maps are not shown */
+};
+
+/* The process as far as it is shown. */
+struct ms_target {
+    int pid;
+    unsigned uid;
+    char *comm, *exe;           /* bytes of the target */
+    uint64_t age_ns, rss_bytes; /* 0: not known */
+    size_t images, mappings;
+};
+
+struct ms_snapshot {
+    struct ms_target target;
+    struct ms_copy *copy;
+    size_t copies, copy_room;
+    struct ms_map *map;
+    size_t maps, room;
+    struct ms_type *types;
+    char **note; /* lines for the user about what is not shown or not sure */
+    size_t notes, note_room;
+    bool uncertain; /* exit code 4 */
+};
+
+/* A rare event of a map, from the target's flight recorder. */
+struct ms_event {
+    uint64_t ticket, time_ns, map_id, a, b;
+    uint32_t kind;
+    uint32_t copy;
+};
+
+struct ms_counter {
+    const char *name;
+    uint64_t value;
+};
+
+/* Occupancy of a run of groups. */
+struct ms_cells {
+    uint64_t first, groups; /* groups looked at: [first, first + groups) */
+    uint64_t per_cell;      /* groups a cell stands for */
+    size_t count;
+    uint64_t *live;       /* live slots per cell */
+    unsigned group_slots; /* 15, or what a SMALL table has */
+    uint8_t *area;        /* enum ms_area */
+};
+enum ms_area {
+    MS_AREA_PLAIN, /* no growth: all of the table */
+    MS_AREA_LOW,   /* positions below the split: under the smaller geometry */
+    MS_AREA_GAP,   /* between the two: holds nothing now */
+    MS_AREA_HIGH,  /* above the split */
+};
+
+/* One group, byte by byte. */
+struct ms_group {
+    uint64_t index;
+    uint8_t tophash[15], overflow;
+    uint8_t slots, area;
+    uint64_t addr;                       /* of its metadata */
+    uint32_t chain_nodes, chain_entries; /* of its quad */
+    bool stash_link;
+};
+
+enum { MS_CHAIN_BUCKETS = 34 };
+struct ms_detail {
+    struct ms_map map;
+    struct ms_counter counter[16];
+    size_t counters;
+    uint64_t occupancy[16];           /* groups with 0..15 live slots */
+    uint64_t chain[MS_CHAIN_BUCKETS]; /* quads with n entries in their chain; last: that many or more */
+    uint64_t overflowed_groups;       /* groups whose overflow byte is not 0 */
+    uint64_t stash_quads;             /* quads with entries in the stash */
+    uint64_t quads;
+    uint64_t error_bound; /* of the histograms, in entries */
+    bool histograms_complete;
+    struct ms_event *event;
+    size_t events;
+    uint64_t split, lo_groups; /* while a walk runs */
+    bool two_arrays;
+};
+
+void ms_snapshot_init(struct ms_snapshot *s);
+void ms_snapshot_free(struct ms_snapshot *s);
+void ms_snapshot_note(struct ms_snapshot *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct ms_map *ms_snapshot_add(struct ms_snapshot *s);
+
+/* Sum of part[]: equals bytes. */
+uint64_t ms_map_sum(const struct ms_map *m);
+const char *ms_part_name(enum ms_part part);  /* JSON names */
+const char *ms_part_title(enum ms_part part); /* for people */
+const char *ms_kind_name(enum ms_kind kind);
+const char *ms_certainty_name(enum ms_certainty c);
+const char *ms_layout_name(enum ms_layout l);
+const char *ms_walk_name(enum ms_walk w);
+const char *ms_event_name(uint32_t kind);
+const char *ms_area_name(enum ms_area a);
+
+/* "index.generation", with "@copy" from the second copy on: what the user types. buf of 64. */
+void ms_map_id(const struct ms_map *m, char *buf);
+/* name, or type@site; allocated. */
+char *ms_map_label(const struct ms_map *m);
+
+/* ---- backends: one file each ------------------------------------------------------------------- */
+
+/* Look at a possible root; if it is one of this backend's, add the copy and, if want_maps, its maps.
+ * `image` is the path of the ELF file it lies in.  Returns MS_OK (also: not a root; *is_root tells),
+ * MS_GONE. */
+int ms_gomap_load(struct ms_reader *r, uint64_t root, const char *image, bool want_maps,
+                  struct ms_snapshot *out, bool *is_root, struct ms_error *err);
+/* Resident and swapped bytes of the map's header, side record and table. */
+int ms_gomap_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err);
+/* Everything about one map, histograms over its whole table and its events included. */
+int ms_gomap_detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
+                    struct ms_error *err);
+/* The same without histograms and events: one small look. */
+int ms_gomap_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
+                         struct ms_error *err);
+void ms_detail_free(struct ms_detail *d);
+/* Occupancy of groups [first, first + count) in at most max_cells cells; `other`: of the second array of
+ * a walk between two.  out->count 0: there is no such array. */
+int ms_gomap_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
+                   uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out,
+                   uint64_t *error_bound, struct ms_error *err);
+void ms_cells_free(struct ms_cells *c);
+/* Groups [first, first + count), at most 4096, byte by byte. *out allocated. */
+int ms_gomap_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
+                    uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err);
+extern const char ms_gomap_note_owner[], ms_gomap_symbol[];
+extern const uint32_t ms_gomap_note_type;
+
+#endif

@@ -1,0 +1,236 @@
+/* options.c - the command line: options, the verb's arguments, help.
+ *
+ * Options may stand anywhere.  Each verb says which it knows by their letters in its row of the verb table,
+ * so a wrong one is refused instead of ignored.  Nothing is opened here but the output files, and those only
+ * when everything else on the line was right.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <langinfo.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Letters stand for options in ms_verb.options; those above 'z' have no short form. */
+enum {
+    OPT_SVG = 'A',
+    OPT_PNG = 'B',
+    OPT_HTML = 'C',
+    OPT_GROUP = 'D',
+    OPT_RANGE = 'E',
+    OPT_ONCE = 'F',
+    OPT_RESIDENT = 'G',
+    OPT_VERSION = 'V'
+};
+
+static const struct option longs[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"limit", required_argument, NULL, 'n'},
+    {"sort", required_argument, NULL, 's'},
+    {"filter", required_argument, NULL, 'f'},
+    {"interval", required_argument, NULL, 'i'},
+    {"wide", no_argument, NULL, 'w'},
+    {"help", no_argument, NULL, 'h'},
+    {"svg", required_argument, NULL, OPT_SVG},
+    {"png", required_argument, NULL, OPT_PNG},
+    {"html", required_argument, NULL, OPT_HTML},
+    {"group", required_argument, NULL, OPT_GROUP},
+    {"range", required_argument, NULL, OPT_RANGE},
+    {"once", no_argument, NULL, OPT_ONCE},
+    {"resident", no_argument, NULL, OPT_RESIDENT},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {0},
+};
+
+static const struct {
+    int letter;
+    const char *text;
+} option_help[] = {
+    {'o', "-o, --output FMT    table (default) or json"},
+    {'s', "-s, --sort FIELD    bytes entries waste gain load slots resident id name type\n"
+          "                      site kind state; -FIELD turns the order round"},
+    {'f', "-f, --filter EXPR   like 'bytes>1M,load<0.5' or 'name~user'; all must hold"},
+    {'n', "-n, --limit N       at most N rows; the totals are of all"},
+    {'i', "-i, --interval SEC  time between looks (default 1)"},
+    {OPT_ONCE, "    --once          print one look and end"},
+    {OPT_RESIDENT, "    --resident      look up which pages are in memory (reads pagemap in\n"
+                   "                      pieces of 2 MiB; holds the target's mmap lock meanwhile)"},
+    {OPT_GROUP, "    --group N       one group with its tophash bytes"},
+    {OPT_RANGE, "    --range A:B     groups A to B only (B included)"},
+    {OPT_SVG, "    --svg FILE      write the heat map as SVG"},
+    {OPT_PNG, "    --png FILE      write the heat map as PNG"},
+    {OPT_HTML, "    --html FILE     write a report that is one HTML file"},
+    {'w', "-w, --wide          do not cut lines to the terminal or 80 columns"},
+    {'h', "-h, --help          this text"},
+};
+
+void ms_help(FILE *f, const struct ms_verb *verb) {
+    if (verb) {
+        fprintf(f, "usage: mapscope %s%s%s [options]\n\n%s.\n%s\noptions:\n", verb->name,
+                *verb->arguments ? " " : "", verb->arguments, verb->summary, verb->help);
+        for (size_t i = 0; i < sizeof option_help / sizeof *option_help; i++)
+            if (strchr(verb->options, option_help[i].letter)) fprintf(f, "  %s\n", option_help[i].text);
+        return;
+    }
+    fputs("mapscope shows the hash maps of live processes without touching them.\n\n"
+          "usage: mapscope VERB [TARGET] [MAP] [options]\n\n",
+          f);
+    for (size_t i = 0; i < ms_verb_count; i++) {
+        const struct ms_verb *v = &ms_verbs[i];
+        fprintf(f, "  %-8s %-11s %s\n", v->name, v->arguments, v->summary);
+    }
+    fputs("\nTARGET is a PID or the name of a process; MAP an id, a name, or the beginning of\n"
+          "a name or of type@site.  mapscope VERB --help tells about each verb.\n"
+          "exit status: 0 ok, 1 finding, 2 usage, 3 target gone, 4 data not certain,\n"
+          "5 permission missing, 6 internal error\n",
+          f);
+}
+
+static int number(const char *text, const char *what, uint64_t most, uint64_t *out, struct ms_error *err) {
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (end == text || *end || errno || *text == '-' || v > most)
+        return ms_fail(err, MS_USAGE, "%s: '%s' is not a number from 0 to %llu", what, text,
+                       (unsigned long long)most);
+    *out = v;
+    return MS_OK;
+}
+
+static int range(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    const char *colon = strchr(text, ':');
+    uint64_t last = 0;
+    if (!colon) return ms_fail(err, MS_USAGE, "--range: '%s' is not A:B", text);
+    char *first = ms_strdup(text);
+    first[colon - text] = 0;
+    int status = number(first, "--range", UINT32_MAX, &c->first, err);
+    free(first);
+    if (status == MS_OK) status = number(colon + 1, "--range", UINT32_MAX, &last, err);
+    if (status == MS_OK && last < c->first)
+        return ms_fail(err, MS_USAGE, "--range: '%s' ends before it begins", text);
+    c->groups = last - c->first + 1;
+    c->has_range = true;
+    return status;
+}
+
+static int interval(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    char *end;
+    c->interval = strtod(text, &end);
+    if (end == text || *end || !(c->interval >= 0.1 && c->interval <= 3600))
+        return ms_fail(err, MS_USAGE, "--interval: '%s' is not a number of seconds from 0.1 to 3600", text);
+    return MS_OK;
+}
+
+static int take_option(struct ms_cmd *c, int letter, const char *arg, struct ms_error *err) {
+    uint64_t n = 0;
+    int status = MS_OK;
+    switch (letter) {
+    case 'o':
+        c->json = strcmp(arg, "json") == 0;
+        if (!c->json && strcmp(arg, "table") != 0)
+            return ms_fail(err, MS_USAGE, "--output: no format '%s': table, json", arg);
+        return MS_OK;
+    case 'n':
+        status = number(arg, "--limit", INT32_MAX, &n, err);
+        if (status == MS_OK && n == 0) return ms_fail(err, MS_USAGE, "--limit: 0 rows show nothing");
+        c->limit = n;
+        return status;
+    case 's': c->sort = arg; return ms_view_sort(NULL, 0, arg, err);
+    case 'f': return ms_filter_parse(&c->filter, arg, err);
+    case 'i': return interval(c, arg, err);
+    case 'w': c->style.width = 0; return MS_OK;
+    case OPT_SVG: c->svg.path = arg; return MS_OK;
+    case OPT_PNG: c->png.path = arg; return MS_OK;
+    case OPT_HTML: c->html.path = arg; return MS_OK;
+    case OPT_ONCE: c->once = true; return MS_OK;
+    case OPT_RESIDENT: c->resident = c->style.resident = true; return MS_OK;
+    case OPT_RANGE: return range(c, arg, err);
+    case OPT_GROUP:
+        status = number(arg, "--group", UINT32_MAX, &c->first, err);
+        c->groups = 1;
+        c->has_range = true;
+        return status;
+    }
+    return MS_OK;
+}
+
+static void terminal(struct ms_cmd *c) {
+    struct winsize ws;
+    const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
+    bool tty = isatty(STDOUT_FILENO);
+    c->style.width = 80;
+    if (tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 20) c->style.width = ws.ws_col;
+    c->style.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    c->style.colour = tty && !(no_colour && *no_colour) && term && strcmp(term, "dumb") != 0;
+}
+
+static const struct ms_verb *verb_named(const char *name) {
+    for (size_t i = 0; i < ms_verb_count; i++)
+        if (strcmp(ms_verbs[i].name, name) == 0) return &ms_verbs[i];
+    return NULL;
+}
+
+static int check_arguments(struct ms_cmd *c, int count, char **arg, const char *used, struct ms_error *err) {
+    for (; *used; used++)
+        if (*used != 'h' && !strchr(c->verb->options, *used)) {
+            const char *name = "?";
+            for (const struct option *o = longs; o->name; o++)
+                if (o->val == *used) name = o->name;
+            return ms_fail(err, MS_USAGE, "%s does not know --%s; try: mapscope %s --help", c->verb->name,
+                           name, c->verb->name);
+        }
+    if (count < c->verb->needs || count > c->verb->takes)
+        return ms_fail(err, MS_USAGE, "usage: mapscope %s%s%s [options]", c->verb->name,
+                       *c->verb->arguments ? " " : "", c->verb->arguments);
+    if (count > 0) c->target = arg[0];
+    if (count > 1) c->map = arg[1];
+    return MS_OK;
+}
+
+int ms_options_parse(struct ms_cmd *c, int argc, char **argv, struct ms_error *err) {
+    char used[128] = "";
+    size_t uses = 0;
+    bool help = false, wide = false, version = false;
+    int status = MS_OK, letter, deferred = MS_OK;
+    terminal(c);
+    opterr = 0;
+    c->interval = 1;
+    while ((letter = getopt_long(argc, argv, ":o:n:s:f:i:wh", longs, NULL)) != -1) {
+        if (letter == '?' || letter == ':') {
+            const char *what = argv[optind - 1];
+            if (letter == ':')
+                deferred = ms_fail(err, MS_USAGE, "option %s needs an argument", what);
+            else
+                deferred = ms_fail(err, MS_USAGE, "no option %s; try: mapscope --help", what);
+            break;
+        }
+        if (uses < sizeof used - 1) used[uses++] = (char)letter;
+        help = help || letter == 'h';
+        wide = wide || letter == 'w';
+        version = version || letter == OPT_VERSION;
+        status = take_option(c, letter, optarg, err);
+        if (status) return status;
+    }
+    if (deferred) return deferred;
+    used[uses] = 0;
+    const char *name = optind < argc ? argv[optind++] : NULL;
+    if (version && !name) name = "version", used[0] = 0;
+    if (name && strcmp(name, "help") == 0) help = true, name = optind < argc ? argv[optind++] : NULL;
+    if (!name && !help) return ms_fail(err, MS_USAGE, "no verb; try: mapscope --help");
+    if (name && !(c->verb = verb_named(name)))
+        return ms_fail(err, MS_USAGE, "no verb '%s'; try: mapscope --help", name);
+    if (help) {
+        ms_help(stdout, c->verb);
+        c->verb = NULL;
+        return MS_OK;
+    }
+    if (wide) c->style.width = 0;
+    status = check_arguments(c, argc - optind, argv + optind, used, err);
+    if (status == MS_OK) status = ms_output_open(&c->svg, err);
+    if (status == MS_OK) status = ms_output_open(&c->png, err);
+    if (status == MS_OK) status = ms_output_open(&c->html, err);
+    return status;
+}

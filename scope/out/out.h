@@ -1,0 +1,99 @@
+/* out.h - from map models and figures to what people and programs read: one file per format.
+ *
+ * Nothing here sees a process.  Every byte that came from the target is escaped for the format it goes
+ * to: no control byte, no markup, no broken UTF-8 leaves this folder.  Write errors stay in the FILE and
+ * are reported once, when it is closed.
+ */
+#ifndef MS_OUT_H
+#define MS_OUT_H
+
+#include "../model/model.h"
+#include "../view/view.h"
+
+#include <stdio.h>
+
+struct ms_style {
+    int width; /* columns; 0: no limit */
+    bool utf8, colour;
+    bool resident; /* was asked for */
+};
+
+/* ---- text.c ------------------------------------------------------------------------------------ */
+/* Safe for a terminal: controls, invisible and direction-changing characters as \xNN or \u{N}. Allocated. */
+char *ms_text_escape(const char *s, bool utf8);
+/* Columns of an escaped text. */
+int ms_text_width(const char *s);
+/* Print s in exactly `width` columns, padded, or cut with an ellipsis at its end or (keep_end) at its
+ * beginning. */
+void ms_text_fit(FILE *f, const char *s, int width, bool keep_end, bool utf8);
+/* Print s without padding, cut to `width` columns; 0 or less: all of it. */
+void ms_text_cut(FILE *f, const char *s, int width, bool utf8);
+/* "999", "1.5K" ... "16E": at most 5 characters; powers of 1024. */
+const char *ms_text_bytes(uint64_t n, char buf[16]);
+/* Up to 7 digits exact, then "12.3M": powers of 1000. */
+const char *ms_text_count(uint64_t n, char buf[16]);
+const char *ms_text_duration(uint64_t ns, char buf[32]);
+/* For HTML and SVG: markup escaped, controls and broken UTF-8 replaced. */
+void ms_text_xml(FILE *f, const char *s);
+
+/* ---- json.c ------------------------------------------------------------------------------------ */
+struct ms_json {
+    FILE *f;
+    int depth;
+    bool some[24]; /* an element was written at this depth */
+};
+void ms_json_begin(struct ms_json *j, FILE *f);
+void ms_json_end(struct ms_json *j);
+/* key NULL: an array element. */
+void ms_json_object(struct ms_json *j, const char *key);
+void ms_json_array(struct ms_json *j, const char *key);
+void ms_json_close(struct ms_json *j, char bracket);
+void ms_json_text(struct ms_json *j, const char *key, const char *s); /* NULL: null */
+void ms_json_number(struct ms_json *j, const char *key, uint64_t n);
+void ms_json_known(struct ms_json *j, const char *key, uint64_t n); /* MS_UNKNOWN: null */
+void ms_json_ratio(struct ms_json *j, const char *key, double v);
+void ms_json_bool(struct ms_json *j, const char *key, bool v);
+
+/* ---- jsondoc.c: the documents of mapscope/1 ---------------------------------------------------- */
+void ms_json_head(struct ms_json *j, FILE *f, const char *verb);
+void ms_json_target(struct ms_json *j, const char *key, const struct ms_snapshot *s);
+void ms_json_totals(struct ms_json *j, const struct ms_totals *t);
+void ms_json_map(struct ms_json *j, const struct ms_map *m);
+void ms_json_list(FILE *f, const char *verb, const struct ms_snapshot *s, const struct ms_totals *t,
+                  const struct ms_map *maps, size_t n);
+void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d);
+void ms_json_notes(struct ms_json *j, const struct ms_snapshot *s);
+void ms_json_error(FILE *f, int status, const char *line);
+
+/* ---- tablelist.c ----------------------------------------------------------------------------------- */
+void ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
+void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps, size_t n);
+void ms_table_totals(FILE *f, const struct ms_style *st, const struct ms_totals *t, size_t shown);
+void ms_table_notes(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
+/* ---- tableshow.c ------------------------------------------------------------------------------- */
+void ms_table_show(FILE *f, const struct ms_style *st, const struct ms_snapshot *s,
+                   const struct ms_detail *d);
+
+/* ---- pictures of occupancy --------------------------------------------------------------------- */
+struct ms_picture {
+    const struct ms_map *map;
+    const struct ms_target *target;
+    const struct ms_cells *cells;
+    const struct ms_cells *other; /* second array of a walk between two; NULL or count 0: none */
+    uint64_t groups;              /* of the whole table */
+    uint64_t split, lo_groups;
+    bool two_arrays;
+};
+size_t ms_halfblock_cells(const struct ms_style *st); /* cells that fit a screen of this width */
+void ms_halfblock_heat(FILE *f, const struct ms_style *st, const struct ms_picture *p);
+void ms_halfblock_groups(FILE *f, const struct ms_style *st, const struct ms_group *g, size_t n);
+enum { MS_SVG_CELLS = 4096, MS_PNG_CELLS = 256 * 1024 };
+void ms_svg_heat(FILE *f, const struct ms_picture *p);
+/* MS_INTERNAL when zlib refuses; write errors as everywhere. */
+int ms_png_heat(FILE *f, const struct ms_picture *p, struct ms_error *err);
+void ms_html_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d,
+                  const struct ms_picture *p);
+void ms_html_list(FILE *f, const struct ms_snapshot *s, const struct ms_totals *t, const struct ms_map *maps,
+                  size_t n);
+
+#endif

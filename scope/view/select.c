@@ -1,0 +1,260 @@
+/* select.c - which maps, in which order: sort fields, filter expressions, the MAP argument.
+ *
+ * One table of fields serves all three, so what can be shown can be sorted by and filtered on.
+ */
+#include "view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum field {
+    F_BYTES,
+    F_ENTRIES,
+    F_WASTE,
+    F_GAIN,
+    F_LOAD,
+    F_SLOTS,
+    F_RESIDENT,
+    F_ID,
+    F_NAME,
+    F_TYPE,
+    F_SITE,
+    F_KIND,
+    F_STATE,
+    FIELDS
+};
+enum op { OP_GT, OP_GE, OP_LT, OP_LE, OP_EQ, OP_NE, OP_HAS };
+
+static const struct {
+    const char *name;
+    bool text, bytes;
+} fields[FIELDS] = {
+    [F_BYTES] = {"bytes", false, true},       [F_ENTRIES] = {"entries", false, false},
+    [F_WASTE] = {"waste", false, true},       [F_GAIN] = {"gain", false, true},
+    [F_LOAD] = {"load", false, false},        [F_SLOTS] = {"slots", false, false},
+    [F_RESIDENT] = {"resident", false, true}, [F_ID] = {"id", false, false},
+    [F_NAME] = {"name", true, false},         [F_TYPE] = {"type", true, false},
+    [F_SITE] = {"site", true, false},         [F_KIND] = {"kind", true, false},
+    [F_STATE] = {"state", true, false},
+};
+
+static int field_named(const char *name, size_t len) {
+    for (int f = 0; f < FIELDS; f++)
+        if (strlen(fields[f].name) == len && memcmp(fields[f].name, name, len) == 0) return f;
+    return -1;
+}
+
+static double number_of(const struct ms_map *m, int field) {
+    switch (field) {
+    case F_BYTES: return (double)m->bytes;
+    case F_ENTRIES: return (double)m->entries;
+    case F_WASTE: return (double)m->waste;
+    case F_GAIN: return (double)m->rebuild_gain;
+    case F_LOAD: return m->load;
+    case F_SLOTS: return (double)m->slots;
+    case F_RESIDENT: return m->resident == MS_UNKNOWN ? -1 : (double)m->resident;
+    default: return (double)(m->id & UINT32_MAX);
+    }
+}
+
+static const char *text_of(const struct ms_map *m, int field) {
+    switch (field) {
+    case F_NAME: return m->name ? m->name : "";
+    case F_TYPE: return m->type ? m->type->name : "";
+    case F_SITE: return m->site ? m->site : "";
+    case F_KIND: return ms_kind_name(m->kind);
+    default: return ms_walk_name(m->walk);
+    }
+}
+
+struct order {
+    int field;
+    bool turned;
+};
+
+static int compare(const void *pa, const void *pb, void *ctx) {
+    const struct ms_map *a = pa, *b = pb;
+    const struct order *o = ctx;
+    int c;
+    if (fields[o->field].text) {
+        c = strcmp(text_of(a, o->field), text_of(b, o->field));
+    } else {
+        double x = number_of(a, o->field), y = number_of(b, o->field);
+        c = o->field == F_ID ? (x > y) - (x < y) : (x < y) - (x > y);
+    }
+    if (o->turned) c = -c;
+    if (c) return c;
+    if (a->copy != b->copy) return a->copy < b->copy ? -1 : 1;
+    uint32_t i = (uint32_t)a->id, k = (uint32_t)b->id;
+    return (i > k) - (i < k);
+}
+
+int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_error *err) {
+    struct order o = {.turned = field[0] == '-'};
+    const char *name = field + o.turned;
+    o.field = field_named(name, strlen(name));
+    if (o.field < 0)
+        return ms_fail(err, MS_USAGE,
+                       "no field '%s' to sort by: bytes entries waste gain load slots resident id name "
+                       "type site kind state",
+                       name);
+    if (n) qsort_r(maps, n, sizeof *maps, compare, &o);
+    return MS_OK;
+}
+
+const char *ms_view_next_sort(const char *field) {
+    int f = field_named(field, strlen(field));
+    static const int cycle[] = {F_BYTES, F_ENTRIES, F_WASTE, F_GAIN, F_LOAD, F_NAME};
+    for (size_t i = 0; i + 1 < sizeof cycle / sizeof *cycle; i++)
+        if (cycle[i] == f) return fields[cycle[i + 1]].name;
+    return fields[F_BYTES].name;
+}
+
+/* ---- filter ------------------------------------------------------------------------------------ */
+
+/* A number with %, or with K M G T: powers of 1024 for bytes, of 1000 for counts. */
+static bool parse_number(const char *s, bool bytes, double *out) {
+    char *end;
+    errno = 0;
+    double v = strtod(s, &end), k = bytes ? 1024 : 1000;
+    if (end == s || errno || !(v == v)) return false;
+    switch (*end) {
+    case '%': v /= 100, end++; break;
+    case 'k':
+    case 'K': v *= k, end++; break;
+    case 'm':
+    case 'M': v *= k * k, end++; break;
+    case 'g':
+    case 'G': v *= k * k * k, end++; break;
+    case 't':
+    case 'T': v *= k * k * k * k, end++; break;
+    }
+    if (bytes && *end == 'i') end++;
+    if (bytes && *end == 'B') end++;
+    *out = v;
+    return *end == 0;
+}
+
+static int parse_term(struct ms_filter *f, char *term, struct ms_error *err) {
+    static const struct {
+        const char *text;
+        enum op op;
+    } ops[] = {{">=", OP_GE}, {"<=", OP_LE}, {"!=", OP_NE}, {"==", OP_EQ},
+               {">", OP_GT},  {"<", OP_LT},  {"=", OP_EQ},  {"~", OP_HAS}};
+    if (f->terms >= MS_FILTER_TERMS)
+        return ms_fail(err, MS_USAGE, "a filter has at most %d terms", MS_FILTER_TERMS);
+    char *at = strpbrk(term, "<>=!~");
+    if (!at) return ms_fail(err, MS_USAGE, "filter '%s': no comparison (>, >=, <, <=, =, !=, ~)", term);
+    size_t o = 0, count = sizeof ops / sizeof *ops;
+    while (o < count && strncmp(at, ops[o].text, strlen(ops[o].text)) != 0) o++;
+    if (o == count)
+        return ms_fail(err, MS_USAGE, "filter '%s': no comparison (>, >=, <, <=, =, !=, ~)", term);
+    int field = field_named(term, (size_t)(at - term));
+    if (field < 0) return ms_fail(err, MS_USAGE, "filter '%s': no such field", term);
+    const char *value = at + strlen(ops[o].text);
+    enum op op = ops[o].op;
+    bool textual = op == OP_EQ || op == OP_NE || op == OP_HAS;
+    if (fields[field].text != (op == OP_HAS) && fields[field].text && !textual)
+        return ms_fail(err, MS_USAGE, "filter '%s': texts are compared by =, != or ~", term);
+    if (!fields[field].text && op == OP_HAS)
+        return ms_fail(err, MS_USAGE, "filter '%s': ~ is for texts", term);
+    f->term[f->terms].field = field;
+    f->term[f->terms].op = op;
+    if (!fields[field].text && !parse_number(value, fields[field].bytes, &f->term[f->terms].number))
+        return ms_fail(err, MS_USAGE, "filter '%s': '%s' is no number", term, value);
+    if (strlen(value) >= sizeof f->term[0].text)
+        return ms_fail(err, MS_USAGE, "filter '%s' is too long", term);
+    strcpy(f->term[f->terms].text, value);
+    f->terms++;
+    return MS_OK;
+}
+
+int ms_filter_parse(struct ms_filter *f, const char *expr, struct ms_error *err) {
+    char *copy = ms_strdup(expr), *save = NULL;
+    int status = MS_OK;
+    f->terms = 0;
+    for (char *t = strtok_r(copy, ",&", &save); t && status == MS_OK; t = strtok_r(NULL, ",&", &save)) {
+        while (*t == ' ') t++;
+        size_t len = strlen(t);
+        while (len && t[len - 1] == ' ') t[--len] = 0;
+        status = parse_term(f, t, err);
+    }
+    free(copy);
+    if (status == MS_OK && f->terms == 0) return ms_fail(err, MS_USAGE, "the filter is empty");
+    return status;
+}
+
+bool ms_filter_match(const struct ms_filter *f, const struct ms_map *m) {
+    for (size_t i = 0; i < f->terms; i++) {
+        int field = f->term[i].field, op = f->term[i].op;
+        bool ok;
+        if (fields[field].text) {
+            const char *t = text_of(m, field), *want = f->term[i].text;
+            ok = op == OP_HAS ? strstr(t, want) != NULL : (strcmp(t, want) == 0) == (op == OP_EQ);
+        } else {
+            double v = number_of(m, field), want = f->term[i].number;
+            ok = op == OP_GT   ? v > want
+                 : op == OP_GE ? v >= want
+                 : op == OP_LT ? v < want
+                 : op == OP_LE ? v <= want
+                 : op == OP_EQ ? v == want
+                               : v != want;
+        }
+        if (!ok) return false;
+    }
+    return true;
+}
+
+/* ---- the MAP argument -------------------------------------------------------------------------- */
+
+enum match { NO_MATCH, PREFIX, WHOLE };
+
+static enum match match_map(const struct ms_map *m, const char *what) {
+    char id[64], whole[32], index[16];
+    size_t len = strlen(what);
+    ms_map_id(m, id);
+    snprintf(whole, sizeof whole, "%llu", (unsigned long long)m->id);
+    snprintf(index, sizeof index, "%u", (unsigned)(m->id & UINT32_MAX)); /* alone: one live map has it */
+    if (strcmp(id, what) == 0 || strcmp(whole, what) == 0 || strcmp(index, what) == 0) return WHOLE;
+    if (m->name && strcmp(m->name, what) == 0) return WHOLE;
+    char *label = ms_map_label(m);
+    enum match rc = strcmp(label, what) == 0 ? WHOLE : strncmp(label, what, len) == 0 ? PREFIX : NO_MATCH;
+    if (rc == NO_MATCH && m->type && m->site) { /* named maps are found by type@site too */
+        char *long_label = ms_asprintf("%s@%s", m->type->name, m->site);
+        rc = strncmp(long_label, what, len) == 0 ? (strlen(long_label) == len ? WHOLE : PREFIX) : NO_MATCH;
+        free(long_label);
+    }
+    free(label);
+    return rc;
+}
+
+int ms_view_find(const struct ms_snapshot *s, const char *what, const struct ms_map **out,
+                 struct ms_error *err) {
+    const struct ms_map *best[4];
+    size_t whole = 0, prefix = 0;
+    if (*what == 0) return ms_fail(err, MS_USAGE, "the name of the map is empty");
+    const struct ms_map *first_whole[4];
+    for (size_t i = 0; i < s->maps; i++) {
+        enum match rc = match_map(&s->map[i], what);
+        if (rc == WHOLE && whole++ < 4) first_whole[whole - 1] = &s->map[i];
+        if (rc == PREFIX && prefix++ < 4) best[prefix - 1] = &s->map[i];
+    }
+    if (whole == 1 || (whole == 0 && prefix == 1)) {
+        *out = whole ? first_whole[0] : best[0];
+        return MS_OK;
+    }
+    if (whole == 0 && prefix == 0) return ms_fail(err, MS_USAGE, "no map '%s' in the process", what);
+    size_t n = whole ? whole : prefix;
+    const struct ms_map **list = whole ? first_whole : best;
+    char ids[4 * 66] = "";
+    for (size_t i = 0; i < n && i < 4; i++) {
+        char id[64];
+        ms_map_id(list[i], id);
+        if (i) strcat(ids, " ");
+        strcat(ids, id);
+    }
+    return ms_fail(err, MS_USAGE, "%zu maps match '%s': name one by its id (%s%s)", n, what, ids,
+                   n > 4 ? " ..." : "");
+}

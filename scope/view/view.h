@@ -1,0 +1,68 @@
+/* view.h - pure functions from map models to numbers; they see no process and print nothing. */
+#ifndef MS_VIEW_H
+#define MS_VIEW_H
+
+#include "../model/model.h"
+
+/* ---- totals.c ---------------------------------------------------------------------------------- */
+
+/* The load a fresh table is built for: the growth limit of gomap's balanced mode. */
+#define MS_REBUILD_LOAD 0.80
+
+struct ms_totals {
+    uint64_t maps, exact, entries, bytes, waste, rebuild_gain, resident, swapped, reserved, part[MS_PARTS];
+    bool resident_known; /* for every map */
+    uint64_t growing, shrinking;
+};
+
+/* Fill waste, rebuild_gain, grow_bytes and grow_peak of a map. */
+void ms_view_figures(struct ms_map *m);
+uint64_t ms_view_waste(const struct ms_map *m);
+/* Table bytes that `entries` entries need in a table built for them at MS_REBUILD_LOAD. */
+uint64_t ms_view_rebuild_table(const struct ms_type *t, uint64_t entries);
+/* Table bytes of so many groups, in one block or in three page-rounded areas of a range. */
+uint64_t ms_view_table_bytes(const struct ms_type *t, uint64_t groups, bool range);
+void ms_view_totals(const struct ms_map *maps, size_t n, struct ms_totals *out);
+
+/* ---- select.c ---------------------------------------------------------------------------------- */
+
+/* Sort by a field: numbers descending, texts ascending; a leading '-' turns it round. Stable: ties by
+ * copy and id. MS_USAGE: no such field. */
+int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_error *err);
+/* Next sort field after `field`, for `top`. */
+const char *ms_view_next_sort(const char *field);
+
+enum { MS_FILTER_TERMS = 8 };
+struct ms_filter {
+    struct {
+        int field, op;
+        double number;
+        char text[64];
+    } term[MS_FILTER_TERMS];
+    size_t terms;
+};
+/* "bytes>1M", "load<0.5,entries>=1000", "name~user".  Terms joined by ',' or '&&' must all hold. */
+int ms_filter_parse(struct ms_filter *f, const char *expr, struct ms_error *err);
+bool ms_filter_match(const struct ms_filter *f, const struct ms_map *m);
+
+/* MAP argument: id, whole name, whole label, or a unique prefix of name or label. */
+int ms_view_find(const struct ms_snapshot *s, const char *what, const struct ms_map **out,
+                 struct ms_error *err);
+
+/* ---- heat.c ------------------------------------------------------------------------------------ */
+
+struct ms_rgb {
+    uint8_t r, g, b;
+};
+/* Fill of a cell, 0..1. The last cell may stand for fewer groups. */
+double ms_heat_fill(const struct ms_cells *c, size_t cell);
+/* Colour of a fill, dark violet (empty) to yellow (full), even to the eye and to the colour blind. */
+struct ms_rgb ms_heat_colour(double fill);
+/* Nearest colour of the terminal's 256. */
+int ms_heat_colour256(struct ms_rgb c);
+/* A coarser level: each cell the sum of `factor` neighbours. */
+void ms_heat_coarser(const struct ms_cells *in, size_t factor, struct ms_cells *out);
+/* Columns of a picture of `cells` cells that is about twice as wide as high, at most `max`. */
+size_t ms_heat_columns(size_t cells, size_t max);
+
+#endif
