@@ -17,6 +17,7 @@
 #ifdef GOMAP_FAULTS
 extern int (*gomap__fault)(int what);
 extern int gomap__verify_each;
+extern uint64_t (*gomap__draw)(void);
 #endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -75,6 +76,10 @@ static uint64_t mix(uint64_t z) {
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
 }
+
+/* Seeds of maps and iterators follow from the input's first bytes: every find replays. */
+static uint64_t drawn;
+static inline uint64_t draw(void) { return mix(drawn += UINT64_C(0x9e3779b97f4a7c15)); }
 
 static size_t key_bytes(unsigned kind) {
     static const size_t size[KINDS] = {8, 4, 24, KEY_MAX, 0, 0, 8};
@@ -165,7 +170,9 @@ static gomap_config choose(struct input *in) {
     if (flags & 32) c.alloc = &now.alloc;
     if (flags & 64) c.capacity = number(in, 500);
     now.slow = flags & 128;
+    drawn = (uint64_t)byte(in) << 8 | byte(in);
 #ifdef GOMAP_FAULTS
+    gomap__draw = draw;
     gomap__verify_each = now.slow;
 #endif
     return c;

@@ -91,6 +91,7 @@ enum {
 extern int (*gomap__fault)(int what); /* tests: nonzero makes the call fail; only there with GOMAP_FAULTS */
 #ifdef GOMAP_FAULTS
 #define FAULT(what) (gomap__fault && gomap__fault(what))
+extern uint64_t (*gomap__draw)(void); /* tests: all random words come from it, so that a find can be replayed */
 #else
 #define FAULT(what) 0
 #endif

@@ -105,6 +105,11 @@ static bool simple_key(const struct gomap_desc *d) {
     return d->key_class != KC_USER && d->slot_key_size <= 16;
 }
 
+/* A NaN: the map may hold many entries with such a key. */
+static bool unlike_itself(const struct gomap *m, const void *key) {
+    return m->desc->eq && !m->desc->eq(key, key, gomap__ctx(m));
+}
+
 static struct item item_of(const struct iter *it, uint8_t *slot) {
     const struct gomap_desc *d = it->cur->desc;
     struct item i = {0, 0, slot};
@@ -120,8 +125,7 @@ static struct item item_of(const struct iter *it, uint8_t *slot) {
     i.a = gomap__hash_slot(it->cur, slot);
     i.b = d->flags & GOMAP_F_STR ? gomap__siphash13(it->fp_key, view.ptr, view.len)
                                  : gomap__siphash13(it->fp_key, key, d->key_size);
-    if (d->eq &&
-        !d->eq(key, key, gomap__ctx(it->cur))) { /* the same bits many times (NaN): their values tell them apart */
+    if (unlike_itself(it->cur, key)) { /* the same bits many times (NaN): their values tell them apart */
         const uint64_t mix[2] = {it->fp_key[0] ^ i.b, it->fp_key[1]};
         i.b = gomap__siphash13(mix, gomap__slot_val(d, slot), d->val_size);
     }
@@ -372,9 +376,12 @@ static uint32_t copy_index(const struct iter *it, const struct item *i, uint32_t
     return of > left ? of - left : 0;
 }
 
-/* The copy returned last is no longer like the others: deleted, or its value was changed. */
-static void forget_copy(struct iter *it) {
+/* The copy returned last, in `slot`, is no longer like the others: about to be deleted, or its value was changed.
+ * (A key that equals itself has no others: deleted and put again at the cut, it is still to be skipped.) */
+static void forget_copy(struct iter *it, uint8_t *slot) {
     const struct item *i = it->given;
+    gomap_str view;
+    if (!unlike_itself(it->cur, gomap__slot_key(it->cur->desc, slot, &view))) return;
     if (it->partial && it->from_skip && i->a == it->from_h && i->b == it->from_fp) it->from_skip--;
 }
 
@@ -471,7 +478,7 @@ static bool still_there(const struct iter *it) {
 static void note_changed_value(struct iter *it) {
     if (!it->ordered || it->phase == PHASE_FLOOD || it->cur->epoch != it->ret_epoch) return;
     struct item now = item_of(it, it->given_slot);
-    if (!same(&now, it->given)) forget_copy(it);
+    if (!same(&now, it->given)) forget_copy(it, it->given_slot);
 }
 
 bool gomap_iter_next(gomap_iter *o) {
@@ -548,10 +555,10 @@ bool gomap_iter_delete(gomap_iter *o, gomap *m) {
     else
         ok = it->cur->seed[0] == it->seed0 && find_again(it, it->given, &p);
     if (ok) {
+        if (it->phase != PHASE_FLOOD) forget_copy(it, p.slot);
         gomap__drop_entry(m, p.slot);
         bool knows_next = it->phase == PHASE_FLOOD && it->cur->epoch == it->epoch;
         gomap__unplace(m, &p);
-        if (it->phase != PHASE_FLOOD) forget_copy(it);
         if (knows_next && still_there(it)) it->epoch = it->cur->epoch;
     }
     it->returned = 0;

@@ -49,8 +49,18 @@ static bool fill(void) {
     return true;
 }
 
+#ifdef GOMAP_FAULTS
+uint64_t (*gomap__draw)(void);
+#endif
+
 bool gomap__seed(uint64_t *words, size_t n) {
     bool ok = true;
+#ifdef GOMAP_FAULTS
+    if (gomap__draw) {
+        while (n) words[--n] = gomap__draw();
+        return true;
+    }
+#endif
     pthread_mutex_lock(&pool.lock);
     for (size_t i = 0; i < n && ok; i++) {
         if (!pool.left && !fill()) {
@@ -74,6 +84,9 @@ void gomap__seed_forget(void) {
 /* Iteration order: a per-thread generator seeded once from the OS (splitmix64).  It hides order from
  * chance, not from an observer: docs/design.md says what order leaks. */
 uint64_t gomap__iter_seed(void) {
+#ifdef GOMAP_FAULTS
+    if (gomap__draw) return gomap__draw();
+#endif
     static __thread uint64_t state, mark;
     uint64_t now_mark = (uint64_t)gomap__world.fork_mark;
     if (!state || mark != now_mark) {

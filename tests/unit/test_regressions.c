@@ -9,6 +9,7 @@ static int failing;
 static int fail_all(int what) { return failing && what != GOMAP_FAULT_MADVISE; }
 
 static uint64_t constant_hash(const void *key, void *ctx) { return (void)key, (void)ctx, 0; }
+static uint64_t eighth_hash(const void *key, void *ctx) { return (void)ctx, *(const uint32_t *)key % 8; }
 
 struct id_tag {
     uint32_t id, tag; /* compared and hashed by id only */
@@ -245,6 +246,29 @@ static void test_grids(void **st) {
     }
 }
 
+/* The entry at which a crowded quad's list was cut, deleted through the iterator and put again, was returned again. */
+static void test_cut_entry_put_again(void **st) {
+    (void)st;
+    for (int round = 0; round < 40; round++) {
+        gomap_config c = GOMAP_CONFIG(4, 8);
+        c.hash = eighth_hash;
+        gomap *m = t_new(&c);
+        uint8_t seen[160] = {0};
+        for (uint32_t k = 0; k < 150; k++) t_put(m, k, k);
+        gomap_iter it;
+        for (gomap_iter_init(&it, m); gomap_iter_next(&it);) {
+            uint32_t k;
+            memcpy(&k, it.key, sizeof k);
+            if (!t_stats(m).stashed_ever) assert_int_equal(seen[k], 0); /* what comes to the stash comes again */
+            seen[k] = 1;
+            assert_true(gomap_iter_delete(&it, m));
+            t_put(m, k, k);
+        }
+        for (uint32_t k = 0; k < 150; k++) assert_int_equal(seen[k], 1);
+        gomap_free(m);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sweep_spares_new_entries),
@@ -258,6 +282,7 @@ int main(void) {
         cmocka_unit_test(test_pop_with_a_changing_hash),
         cmocka_unit_test(test_work_without_time_ends),
         cmocka_unit_test(test_grids),
+        cmocka_unit_test(test_cut_entry_put_again),
     };
     return t_run("regressions", tests, sizeof tests / sizeof *tests);
 }
