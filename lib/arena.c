@@ -1,7 +1,7 @@
 /* lib/arena.c - cells: string copies, out-of-line keys and values, chain nodes.
  *
  * A map with a small table takes each cell from malloc (or the user's allocator).  Once the table is large
- * (RANGE_MIN_GROUPS), cells come from blocks of the map's own: no header per cell, and memory goes back to
+ * (POOL_FROM_GROUPS), cells come from blocks of the map's own: no header per cell, and memory goes back to
  * the OS in chunks as cells are freed.
  *
  *   block (256 KiB, doubling to 16 MiB, from mmap)
@@ -219,7 +219,7 @@ static void pool_free(struct gomap *m, struct arena *a, struct block *b, uint8_t
 void *gomap__cell_alloc(struct gomap *m, size_t size, size_t align) {
     struct gomap__side *s = gomap__side(m);
     size = cell_size(size, align);
-    if (m->ngroups >= RANGE_MIN_GROUPS && fits(size, align)) return pool_alloc(m, size);
+    if (m->ngroups >= POOL_FROM_GROUPS && fits(size, align)) return pool_alloc(m, size);
     void *p = gomap__alloc(gomap__allocator(m), size, align < 16 ? 16 : align);
     if (p) s->pub.loose_bytes += size;
     return p;

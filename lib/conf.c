@@ -34,6 +34,7 @@ static const struct setting settings[] = {
     {"policy.return_after_ms", MAP, UINT64_MAX, W(return_after_ms), S(policy_return_after_ms), 8, {0}},
     {"policy.reserve_bytes_max", MAP, UINT64_MAX, W(reserve_max), S(policy_reserve_max), 8, {0}},
     {"policy.backtrace_above", MAP, UINT64_MAX, W(backtrace_above), S(policy_backtrace_above), 8, {0}},
+    {"policy.range_from_bytes", PROCESS, UINT64_C(1) << 40, W(range_from), 0, 8, {0}},
     {"policy.log", PROCESS, 1, W(log), 0, 1, {0}},
     {"policy.registry", PROCESS, 1, W(registry), 0, 1, {0}},
     STATISTIC(entries),

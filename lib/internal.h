@@ -22,24 +22,24 @@
 /* Limits.  The small ones make rare paths common in tests. */
 #ifdef GOMAP_SMALL_LIMITS
 enum {
-    RANGE_MIN_GROUPS = 16,
+    RANGE_FROM_BYTES = 4096,
+    POOL_FROM_GROUPS = 16,
     CHAIN_CAP = 4,
     SYNC_ENTRIES = 30,
     DOUBLE_BELOW_SLOTS = 240,
     SWEEP_MIN_GROUPS = 8
 };
-#define BLOCK_MAX_BYTES 4096u
-#define RANGE_HEADROOM  4u
+#define RANGE_HEADROOM 4u
 #else
 enum {
-    RANGE_MIN_GROUPS = 260,      /* 65 quads: from here on a reserved range (docs/design.md) */
+    RANGE_FROM_BYTES = 1 << 20,  /* a larger table is a reserved range; its metadata takes too long to zero on one write */
+    POOL_FROM_GROUPS = 260,      /* cells of a larger table come from pools (arena.c) */
     CHAIN_CAP = 32,              /* entries of a chain before new ones go to the stash (rule 4) */
     SYNC_ENTRIES = 128,          /* the bound of one write; tables below it move at once */
     DOUBLE_BELOW_SLOTS = 100000, /* below this even the balanced mode grows x2 */
     SWEEP_MIN_GROUPS = 32,
 };
-#define BLOCK_MAX_BYTES (128u << 10) /* a larger block would be zeroed on one write */
-#define RANGE_HEADROOM  64u          /* address space reserved: this times the table */
+#define RANGE_HEADROOM 64u /* address space reserved: this times the table */
 #endif
 enum {
     MAX_SIZE = 4096, /* of a key or a value */
@@ -110,6 +110,8 @@ struct gomap__side;
 void *gomap__alloc(const gomap_alloc *a, size_t size, size_t align);
 void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t zeroed);
 void gomap__dealloc(const gomap_alloc *a, void *p, size_t size, size_t align);
+void *gomap__heap_alloc(const gomap_alloc *a, size_t size, size_t align, size_t zeroed);
+void gomap__heap_free(const gomap_alloc *a, void *p, size_t size, size_t align);
 bool gomap__range_make(struct range *r, const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes,
                        int huge);
 bool gomap__range_commit(struct range *r, const struct gomap_desc *d, uint64_t groups);
@@ -160,6 +162,7 @@ struct gomap__side {
     bool two_arrays;
     uint8_t src_mode, dst_mode, small_cap;
     uint64_t walk_at;         /* grow: quads [0, walk_at) of src are left; shrink: [walk_at, end) */
+    uint64_t walk_pos;        /* the first position of quad walk_at, 0: none (it is the end, or the start) */
     uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
     struct gomap_node *spare; /* nodes secured for steps */
     uint64_t nspare;
@@ -190,7 +193,7 @@ static inline const gomap_alloc *gomap__allocator(const struct gomap *m) {
 struct world {
     /* defaults, from GOMAP_CONF */
     uint8_t mode, huge, shrink, log, registry;
-    uint64_t return_after_ms, reserve_max, backtrace_above;
+    uint64_t return_after_ms, reserve_max, backtrace_above, range_from;
     gomap_fatal_fn fatal;
     uint8_t fork_mark; /* value of gomap.writing in this process image: generation << 1 | 1 */
     uint8_t cpu_aes;
@@ -223,8 +226,6 @@ bool gomap__slot_eq(const struct gomap *m, const uint8_t *slot, const struct key
 void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot);
 const void *gomap__slot_key(const struct gomap_desc *d, const uint8_t *slot, gomap_str *view);
 struct gomap_flood *gomap__flood_find(const struct gomap *m, uint64_t h, const struct key *k);
-unsigned gomap__quad_groups(uint64_t ng, uint64_t quad);
-unsigned gomap__quad_count(const struct geom *g, uint64_t quad);
 
 static inline struct geom gomap__hi(const struct gomap *m) {
     return (struct geom){m->ngroups, m->meta, m->slots, m->links};
@@ -260,8 +261,47 @@ static inline unsigned gomap__bits15(unsigned m) {
     return (m + (m >> 8)) & 0x1f;
 }
 static inline uint64_t gomap__quads(uint64_t ng) { return (ng + 3) / 4; }
-/* the lowest position whose home group is >= g; g < ng */
-uint64_t gomap__border(uint64_t g, uint64_t ng);
+/* The lowest position whose home group is >= g; g < ng.  Every step of a walk and every quad of an iteration asks, so on
+ * x86-64 it is the one instruction it can be: a compiler's 128-bit division is a call. */
+static inline uint64_t gomap__border(uint64_t g, uint64_t ng) {
+#if defined(__x86_64__)
+    uint64_t q, r;
+    __asm__("divq %4" : "=a"(q), "=d"(r) : "a"(ng - 1), "d"(g), "r"(ng) : "cc");
+    return q;
+#elif defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 u128;
+    return (uint64_t)((((u128)g << 64) + ng - 1) / ng);
+#else
+    uint64_t q = 0, r = g; /* long division of g * 2^64, a bit at a time */
+    for (int i = 0; i < 64; i++) {
+        uint64_t carry = r >> 63;
+        r <<= 1, q <<= 1;
+        if (carry || r >= ng) r -= ng, q |= 1;
+    }
+    return q + (r != 0);
+#endif
+}
+/* Groups that exist in a quad: 4, fewer only in tables of 1 or 2 groups. */
+static inline unsigned gomap__quad_groups(uint64_t ng, uint64_t quad) {
+    uint64_t left = ng - quad * 4;
+    return left < 4 ? (unsigned)left : 4;
+}
+/* Entries in the slots of a quad. */
+static inline unsigned gomap__quad_count(const struct geom *g, uint64_t quad) {
+    const uint8_t *meta = g->meta + quad * 64;
+    unsigned groups = gomap__quad_groups(g->ng, quad), empty = 0;
+#if defined(__SSE2__)
+    const __m128i zero = _mm_setzero_si128(), slots = _mm_srli_si128(_mm_set1_epi8(-1), 1);
+    __m128i n = zero; /* of each slot, in how many groups it is empty */
+    for (unsigned i = 0; i < groups; i++)
+        n = _mm_sub_epi8(n, _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)(meta + i * 16)), zero));
+    n = _mm_sad_epu8(_mm_and_si128(n, slots), zero);
+    empty = (unsigned)(_mm_cvtsi128_si32(n) + _mm_extract_epi16(n, 4));
+#else
+    for (unsigned i = 0; i < groups; i++) empty += gomap__bits15(gomap__match_empty(meta + i * 16));
+#endif
+    return groups * GOMAP_GROUP_SLOTS - empty;
+}
 
 /* ---- size.c: how large ---------------------------------------------------------------------------- */
 uint64_t gomap__main_count(const struct gomap *m); /* entries outside the stash */
@@ -269,6 +309,7 @@ uint64_t gomap__limit_of(const struct gomap *m, uint64_t ng);
 uint64_t gomap__next_groups(const struct gomap *m);
 uint64_t gomap__groups_for(const struct gomap *m, uint64_t entries, bool *overflow);
 uint64_t gomap__round_groups(uint64_t ng);
+uint64_t gomap__range_groups(const struct gomap *m); /* tables of fewer groups are blocks */
 void gomap__set_limits(struct gomap *m);
 void gomap__set_delete_floor(struct gomap__side *s);
 bool gomap__returning(const struct gomap__side *s);

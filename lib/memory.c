@@ -36,15 +36,11 @@ size_t gomap__page(void) {
 }
 static uint64_t page_up(uint64_t n) { return gomap_inspect_align(n, gomap__page()); }
 
-/* Memory of which at least the first `zeroed` bytes are zero.  Large requests come from mmap, whose zeros cost nothing
- * until touched; a user's allocator promises none, so they are written. */
-void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t zeroed) {
+/* Memory from malloc, whatever the size, or from the user's allocator, its first `zeroed` bytes zero.  For the tables of
+ * middle size: what one gives up the next takes at once, where pages of a fresh mapping cost 0.5..2 us each to fault in. */
+void *gomap__heap_alloc(const gomap_alloc *a, size_t size, size_t align, size_t zeroed) {
     void *p;
     if (FAULT(GOMAP_FAULT_ALLOC)) return NULL;
-    if (!a && size >= MMAP_FROM) {
-        p = mmap(NULL, page_up(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return p == MAP_FAILED ? NULL : p;
-    }
     if (a) {
         p = a->alloc(size, align, a->ctx);
     } else if (align <= _Alignof(max_align_t)) {
@@ -55,17 +51,30 @@ void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t 
     return p ? memset(p, 0, zeroed) : NULL;
 }
 
+void gomap__heap_free(const gomap_alloc *a, void *p, size_t size, size_t align) {
+    if (p && a)
+        a->free(p, size, align, a->ctx);
+    else
+        free(p);
+}
+
+/* Memory of which at least the first `zeroed` bytes are zero.  Large requests come from mmap, whose zeros cost nothing
+ * until touched; a user's allocator promises none, so they are written. */
+void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t zeroed) {
+    if (a || size < MMAP_FROM) return gomap__heap_alloc(a, size, align, zeroed);
+    if (FAULT(GOMAP_FAULT_ALLOC)) return NULL;
+    void *p = mmap(NULL, page_up(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 /* Zeroed memory. */
 void *gomap__alloc(const gomap_alloc *a, size_t size, size_t align) { return gomap__alloc_part(a, size, align, size); }
 
 void gomap__dealloc(const gomap_alloc *a, void *p, size_t size, size_t align) {
-    if (!p) return;
-    if (a)
-        a->free(p, size, align, a->ctx);
-    else if (size >= MMAP_FROM)
+    if (p && !a && size >= MMAP_FROM)
         munmap(p, page_up(size));
     else
-        free(p);
+        gomap__heap_free(a, p, size, align);
 }
 
 static void area_sizes(const struct gomap_desc *d, uint64_t groups, uint64_t out[3]) {

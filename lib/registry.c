@@ -58,7 +58,8 @@ __asm__(".pushsection .note.gomap,\"a\",@note\n"
 
 /* ---- the process ---------------------------------------------------------------------------------------- */
 
-struct world gomap__world = {.shrink = 1, .registry = 1, .return_after_ms = 1000, .fork_mark = 1};
+struct world gomap__world = {
+    .shrink = 1, .registry = 1, .return_after_ms = 1000, .range_from = RANGE_FROM_BYTES, .fork_mark = 1};
 
 static void after_fork_in_child(void) {
     gomap__world.fork_mark = (uint8_t)(gomap__world.fork_mark + 2); /* stays odd: 1 marks "being written" */

@@ -74,8 +74,8 @@ static void decide_shrink(struct gomap *m) {
     gomap__end_sweep(m);
     if (ng < 4) ng = 4;
     /* a large range first shrinks in place: unmapping it at once would take too long */
-    if (m->mode == GOMAP_MODE_RANGE && ng < RANGE_MIN_GROUPS && m->ngroups > 4 * RANGE_MIN_GROUPS)
-        ng = RANGE_MIN_GROUPS;
+    uint64_t least = gomap__range_groups(m);
+    if (m->mode == GOMAP_MODE_RANGE && ng < least && m->ngroups > 4 * least) ng = least;
     s->quiet = n / 8 + 64;
     s->swept_count = n;
     if (ng <= m->ngroups / 10 * 7) (void)gomap__walk_begin(m, ng);
@@ -250,10 +250,10 @@ void gomap__became_empty(struct gomap *m) {
     s->pub.last_write_ns = gomap__now_ns();
     gomap__drop_stash(m);
     gomap__reseed(m);
-    if (m->mode == GOMAP_MODE_RANGE && m->ngroups > RANGE_MIN_GROUPS && !s->reserve_floor &&
+    if (m->mode == GOMAP_MODE_RANGE && m->ngroups > gomap__range_groups(m) && !s->reserve_floor &&
         s->policy_shrink) {
         gomap__seq_begin(m);
-        m->ngroups = RANGE_MIN_GROUPS;
+        m->ngroups = gomap__range_groups(m);
         gomap__range_keep(&s->range, m->desc, m->ngroups);
         gomap__seq_end(m);
         gomap__end_sweep(m);

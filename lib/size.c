@@ -1,6 +1,8 @@
 /* lib/size.c - how large a table is, may be, and will be next; when inserts and deletes leave the fast path. */
 #include "internal.h"
 
+enum { FINE_FROM_GROUPS = 256 }; /* memory mode grows in finer steps */
+
 uint64_t gomap__main_count(const struct gomap *m) {
     const struct gomap_side *s = m->side;
     return m->count - (s ? (s->stash ? s->stash->count : 0) + s->flood_count : 0);
@@ -15,6 +17,11 @@ uint64_t gomap__limit_of(const struct gomap *m, uint64_t ng) {
     if (ng == 1) return 15;
     if (ng == 2) return 26;
     return ng * (mode_of(m) == GOMAP_MEMORY ? 13 : 12); /* of 15: 0.867 and 0.80 */
+}
+
+uint64_t gomap__range_groups(const struct gomap *m) {
+    uint64_t group = 16 + sizeof(uintptr_t) / 4 + GOMAP_GROUP_SLOTS * (uint64_t)m->desc->slot_size;
+    return gomap_inspect_align(gomap__world.range_from / group + 1, 4);
 }
 
 uint64_t gomap__round_groups(uint64_t ng) { return ng <= 2 ? ng : gomap_inspect_align(ng, 4); }
@@ -44,7 +51,7 @@ uint64_t gomap__next_groups(const struct gomap *m) {
     if (ng < 4)
         next = ng * 2;
     else if (mode_of(m) == GOMAP_MEMORY)
-        next = ng < RANGE_MIN_GROUPS ? ng + ng / 2 : ng + ng / 4;
+        next = ng < FINE_FROM_GROUPS ? ng + ng / 2 : ng + ng / 4;
     else if (slots < DOUBLE_BELOW_SLOTS || mode_of(m) == GOMAP_SPEED)
         next = ng * 2;
     else

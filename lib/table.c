@@ -36,26 +36,6 @@ const char gomap__layout_1 = 1;
 
 #define INLINE static inline __attribute__((always_inline))
 
-uint64_t gomap__border(uint64_t g, uint64_t ng) {
-#ifdef __SIZEOF_INT128__
-    return (uint64_t)((((unsigned __int128)g << 64) + ng - 1) / ng);
-#else
-    uint64_t q = 0, r = g; /* r < ng: long division of g * 2^64, a bit at a time */
-    for (int i = 0; i < 64; i++) {
-        uint64_t carry = r >> 63;
-        r <<= 1, q <<= 1;
-        if (carry || r >= ng) r -= ng, q |= 1;
-    }
-    return q + (r != 0);
-#endif
-}
-
-/* Groups that exist in a quad: 4, fewer only in tables of 1 or 2 groups. */
-unsigned gomap__quad_groups(uint64_t ng, uint64_t quad) {
-    uint64_t left = ng - quad * 4;
-    return left < 4 ? (unsigned)left : 4;
-}
-
 struct key gomap__key(const struct gomap *m, const void *api) {
     const struct gomap_desc *d = m->desc;
     if (!(d->flags & GOMAP_F_STR)) return (struct key){api, api, d->key_size};
@@ -203,14 +183,6 @@ bool gomap__find(const struct gomap *m, uint64_t h, const struct key *k, struct 
     case KC_8: return find_class(m, h, k, KC_8, out);
     default: return find_class(m, h, k, m->desc->key_class, out);
     }
-}
-
-/* Entries in the slots of a quad. */
-unsigned gomap__quad_count(const struct geom *g, uint64_t quad) {
-    unsigned empty = 0, groups = gomap__quad_groups(g->ng, quad);
-    for (unsigned i = 0; i < groups; i++)
-        empty += gomap__bits15(gomap__match_empty(g->meta + quad * 64 + i * 16));
-    return groups * GOMAP_GROUP_SLOTS - empty;
 }
 
 /* ---- placing ------------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct ent {
     uint8_t *slot;
     uint8_t tag;
 };
+#define INLINE static inline __attribute__((always_inline))
 enum { STEP_MAX = 128, STEP_GOAL = 30, SPARE_SLACK = 4 };
 
 /* ---- one quad ------------------------------------------------------------------------------------- */
@@ -47,11 +48,7 @@ static bool make_room_for(const struct gomap *m, struct step *st) {
     return true;
 }
 
-/* Position of a slot's key: inlined where it is an integer, since a walk hashes every entry. */
-static inline uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
-    uint64_t v;
-    if (GOMAP__LIKELY(m->desc->key_class == KC_8 && !(m->desc->flags & GOMAP_F_USER_HASH)))
-        return memcpy(&v, slot, 8), gomap__hash_int(m, v);
+static uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
     return gomap__pos(m->desc, gomap__hash_slot(m, slot));
 }
 
@@ -109,10 +106,26 @@ static void mark_stashed(struct gomap *m, uint64_t first, uint64_t last) {
     }
 }
 
-/* Positions of a source quad: [*first, *last]. */
-static void quad_span(const struct gomap__side *s, uint64_t quad, uint64_t *first, uint64_t *last) {
-    *first = gomap__border(quad * 4, s->src.ng);
-    *last = quad + 1 < gomap__quads(s->src.ng) ? gomap__border(quad * 4 + 4, s->src.ng) - 1 : UINT64_MAX;
+/* The source quad a step is about, its positions, and the groups they are at home in afterwards. */
+struct span {
+    uint64_t quad, first, last, to_first, to_last;
+};
+
+/* The quad next to move.  The walk remembers one of its borders: one division a quad. */
+static struct span next_quad(const struct gomap__side *s, bool grow) {
+    uint64_t total = gomap__quads(s->src.ng);
+    struct span sp;
+    if (grow) {
+        sp.quad = s->walk_at - 1;
+        sp.first = gomap__border(sp.quad * 4, s->src.ng);
+        sp.last = s->walk_at < total ? s->walk_pos - 1 : UINT64_MAX;
+    } else {
+        sp.quad = s->walk_at;
+        sp.first = s->walk_at ? s->walk_pos : 0;
+        sp.last = s->walk_at + 1 < total ? gomap__border(sp.quad * 4 + 4, s->src.ng) - 1 : UINT64_MAX;
+    }
+    sp.to_first = gomap__group_of(sp.first, s->dst.ng), sp.to_last = gomap__group_of(sp.last, s->dst.ng);
+    return sp;
 }
 
 static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
@@ -134,27 +147,36 @@ struct target {
     uint16_t empty[16];
 };
 
-static void aim(const struct gomap__side *s, uint64_t gfirst, uint64_t glast, struct target *t) {
-    t->first = gfirst;
-    t->n = glast - gfirst < 16 ? (uint32_t)(glast - gfirst + 1) : 0;
+static void aim(const struct gomap__side *s, const struct span *sp, struct target *t) {
+    t->first = sp->to_first;
+    t->n = sp->to_last - sp->to_first < 16 ? (uint32_t)(sp->to_last - sp->to_first + 1) : 0;
     for (uint32_t i = 0; i < t->n; i++)
-        t->empty[i] = (uint16_t)gomap__match_empty(s->dst.meta + (gfirst + i) * 16);
+        t->empty[i] = (uint16_t)gomap__match_empty(s->dst.meta + (sp->to_first + i) * 16);
 }
 
-/* Place an entry in its home group; false if that is full (or not in sight). */
-static inline bool place_home(const struct gomap *m, struct target *t, const struct ent *e) {
-    const struct gomap__side *s = gomap__side(m);
-    uint64_t group = gomap__group_of(e->pos, s->dst.ng), at = group - t->first;
-    if (at >= t->n || !t->empty[at]) return false;
+/* Place an entry in its home group; false if that is full (or not in sight).  size: of a slot. */
+INLINE bool place_home(const struct geom *dst, struct target *t, size_t size, const struct ent *e) {
+    uint64_t group = gomap__group_of(e->pos, dst->ng), at = group - t->first;
+    if (GOMAP__UNLIKELY(at >= t->n || !t->empty[at])) return false;
     unsigned i = (unsigned)__builtin_ctz(t->empty[at]);
     t->empty[at] &= (uint16_t)(t->empty[at] - 1);
-    s->dst.meta[group * 16 + i] = e->tag;
-    uint8_t *to = s->dst.slots + (group * GOMAP_GROUP_SLOTS + i) * m->desc->slot_size;
-    if (m->desc->slot_size == 16)
-        memcpy(to, e->slot, 16);
-    else
-        memcpy(to, e->slot, m->desc->slot_size);
+    dst->meta[group * 16 + i] = e->tag;
+    memcpy(dst->slots + (group * GOMAP_GROUP_SLOTS + i) * size, e->slot, size);
     return true;
+}
+
+/* Entries whose home is full. */
+static void place_others(struct gomap *m, struct step *st, const struct span *sp) {
+    struct gomap__side *s = gomap__side(m);
+    for (size_t i = 0; i < st->n; i++) {
+        struct ent *e = &st->ent[i];
+        gomap_err err = GOMAP_OK;
+        if (GOMAP__UNLIKELY(e->pos < sp->first || e->pos > sp->last)) {
+            e->pos = sp->first; /* the user's hash changed its mind: stay in bounds */
+            s->pub.counters.inconsistent++;
+        }
+        memcpy(gomap__put_in(m, &s->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
+    }
 }
 
 static void drop_old_chain(struct gomap *m, struct gomap_node *n) {
@@ -167,89 +189,142 @@ static void drop_old_chain(struct gomap *m, struct gomap_node *n) {
     }
 }
 
-/* The mutating half: no callback, no allocation. */
-static void move_entries(struct gomap *m, struct step *st, uint64_t quad) {
-    struct gomap__side *s = gomap__side(m);
-    const struct gomap_desc *d = m->desc;
-    uint64_t first, last;
-    size_t put_off = 0,
-           quad_bytes = gomap__quad_groups(s->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS * d->slot_size;
-    uint8_t *old_slots = s->src.slots + quad * GOMAP_QUAD_SLOTS * d->slot_size;
-    struct target target;
-    quad_span(s, quad, &first, &last);
-    uint64_t gfirst = gomap__group_of(first, s->dst.ng), glast = gomap__group_of(last, s->dst.ng);
-    bool overlap = !s->two_arrays && gfirst / 4 <= quad && quad <= glast / 4;
-    if (overlap) lift_out(m, st, quad);
-    memset(s->src.meta + quad * 64, 0, gomap__quad_groups(s->src.ng, quad) * 16);
-    if (s->src.links) s->src.links[quad] = 0;
-    if (st->stash) mark_stashed(m, gfirst, glast);
-    aim(s, gfirst, glast, &target);
-    for (size_t i = 0; i < st->n; i++) {
-        struct ent *e = &st->ent[i];
-        if (GOMAP__UNLIKELY(e->pos < first ||
-                            e->pos > last)) { /* the user's hash changed its mind: stay in bounds */
-            e->pos = first;
-            s->pub.counters.inconsistent++;
-        }
-        if (!place_home(m, &target, e)) st->ent[put_off++] = *e; /* behind those already placed */
-    }
-    for (size_t i = 0; i < put_off; i++) {
-        gomap_err err = GOMAP_OK;
-        const struct ent *e = &st->ent[i];
-        memcpy(gomap__put_in(m, &s->dst, e->pos, e->tag, true, &err), e->slot, d->slot_size);
-    }
-    if (overlap)
-        memset(s->scratch, 0, quad_bytes);
-    else if (st->n)
-        memset(old_slots, 0,
-               s->src_mode == GOMAP_MODE_SMALL ? (size_t)s->small_cap * d->slot_size : quad_bytes);
-    drop_old_chain(m, st->chain);
-    s->pub.counters.moved += st->n;
-    __atomic_store_n(&s->pub.moves, s->pub.counters.moved, __ATOMIC_RELAXED);
-    if (st->n) m->epoch++;
+static void wipe_source(struct gomap *m, uint64_t quad) {
+    const struct gomap__side *s = gomap__side(m);
+    size_t size = m->desc->slot_size, slots = gomap__quad_groups(s->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS;
+    if (s->src_mode == GOMAP_MODE_SMALL) slots = s->small_cap;
+    memset(s->src.slots + quad * GOMAP_QUAD_SLOTS * size, 0, slots * size);
 }
 
-/* Could the entries of this step overflow a destination quad? */
-static bool may_chain(const struct gomap *m, const struct step *st, uint64_t quad) {
+/* The mutating half: no callback, no allocation. */
+static void move_entries(struct gomap *m, struct step *st, const struct span *sp) {
+    struct gomap__side *s = gomap__side(m);
+    struct target target;
+    size_t n = st->n, put_off = 0;
+    bool overlap = !s->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4;
+    if (overlap) lift_out(m, st, sp->quad);
+    memset(s->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->src.ng, sp->quad) * 16);
+    if (s->src.links) s->src.links[sp->quad] = 0;
+    if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
+    aim(s, sp, &target);
+    for (size_t i = 0; i < n; i++)
+        if (!place_home(&s->dst, &target, m->desc->slot_size, &st->ent[i]))
+            st->ent[put_off++] = st->ent[i]; /* behind those already placed */
+    st->n = put_off;
+    place_others(m, st, sp);
+    if (overlap)
+        memset(s->scratch, 0, (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size);
+    else if (n)
+        wipe_source(m, sp->quad);
+    drop_old_chain(m, st->chain);
+}
+
+/* Both halves in one for a quad without chain whose hashing calls nothing: positions are not listed first.
+ * kc and size are constants where it is inlined. */
+INLINE void move_plain(struct gomap *m, const struct span *sp, uint32_t kc, size_t size) {
     const struct gomap__side *s = gomap__side(m);
-    uint64_t first, last;
-    quad_span(s, quad, &first, &last);
-    uint64_t from = gomap__group_of(first, s->dst.ng) / 4, to = gomap__group_of(last, s->dst.ng) / 4;
+    const struct geom src = s->src, dst = s->dst;
+    struct target target;
+    struct step st;
+    st.ent = st.fixed, st.n = 0;
+    aim(s, sp, &target);
+    uint8_t *slots = src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, *meta = src.meta + sp->quad * 64;
+    for (unsigned g = gomap__quad_groups(src.ng, sp->quad); g; g--, meta += 16, slots += GOMAP_GROUP_SLOTS * size) {
+        for (unsigned full = ~gomap__match_empty(meta) & 0x7fff; full; full &= full - 1) {
+            unsigned k = (unsigned)__builtin_ctz(full);
+            struct ent e = {.slot = slots + k * size, .tag = meta[k]};
+            uint64_t key = 0;
+            if (kc == KC_8 || kc == KC_4) {
+                memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
+                e.pos = gomap__hash_int(m, key);
+            } else {
+                e.pos = slot_pos(m, e.slot);
+            }
+            if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+        }
+    }
+    if (GOMAP__UNLIKELY(st.n)) place_others(m, &st, sp);
+    memset(src.meta + sp->quad * 64, 0, gomap__quad_groups(src.ng, sp->quad) * 16);
+    wipe_source(m, sp->quad);
+}
+
+/* Could n entries overflow a destination quad? */
+static bool may_chain(const struct gomap *m, size_t n, const struct span *sp) {
+    const struct gomap__side *s = gomap__side(m);
+    uint64_t from = sp->to_first / 4, to = sp->to_last / 4;
     if (to - from > 8) return true; /* not worth a look at each (a huge reserve) */
     for (uint64_t q = from; q <= to; q++) {
-        unsigned held = !s->two_arrays && q == quad ? 0 : gomap__quad_count(&s->dst, q);
-        if (held + st->n > gomap__quad_groups(s->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
+        unsigned held = !s->two_arrays && q == sp->quad ? 0 : gomap__quad_count(&s->dst, q);
+        if (held + n > gomap__quad_groups(s->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
     }
     return false;
 }
 
-/* Move one quad of the walk; false: no memory, nothing happened.  *moved += its entries. */
-static bool move_quad(struct gomap *m, uint64_t quad, size_t *moved) {
+/* Move a quad with a chain, or over itself, or one whose keys the user hashes. */
+static bool move_any(struct gomap *m, const struct span *sp, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct step st;
     st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
-    st.chain = s->src.links ? gomap__link_node(s->src.links[quad]) : NULL;
-    st.stash = s->src.links && gomap__link_stash(s->src.links[quad]) && (s->pub.stash || s->pub.flood);
-    bool ok = collect(m, &s->src, quad, &st) && (!may_chain(m, &st, quad) || secure_nodes(m, st.n));
-    if (ok) {
-        move_entries(m, &st, quad);
-        *moved += st.n;
-    }
+    st.chain = s->src.links ? gomap__link_node(s->src.links[sp->quad]) : NULL;
+    st.stash = s->src.links && gomap__link_stash(s->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
+    bool ok = collect(m, &s->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
+    if (ok) *moved = st.n, move_entries(m, &st, sp);
     if (st.ent != st.fixed) gomap__dealloc(gomap__allocator(m), st.ent, st.room * sizeof *st.ent, 16);
     return ok;
 }
 
-/* The next step's lines, while the caller does something else. */
-static void prefetch_quad(const struct gomap *m, uint64_t quad) {
+static bool is_plain(const struct gomap *m, const struct span *sp) {
     const struct gomap__side *s = gomap__side(m);
-    uint64_t first, last;
-    quad_span(s, quad, &first, &last);
+    if (m->desc->flags & GOMAP_F_USER_HASH || (s->src.links && s->src.links[sp->quad])) return false;
+    return s->two_arrays || sp->to_first / 4 > sp->quad || sp->quad > sp->to_last / 4;
+}
+
+static bool move_quad(struct gomap *m, const struct span *sp, size_t *moved) {
+    const struct gomap_desc *d = m->desc;
+    struct gomap__side *s = gomap__side(m);
+    if (!is_plain(m, sp)) return move_any(m, sp, moved);
+    size_t n = gomap__quad_count(&s->src, sp->quad);
+    *moved = n;
+    if (!n) {
+        memset(s->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->src.ng, sp->quad) * 16);
+        return true;
+    }
+    if (may_chain(m, n, sp) && !secure_nodes(m, n)) return false;
+    if (d->key_class == KC_8 && d->slot_size == 16)
+        move_plain(m, sp, KC_8, 16);
+    else if (d->key_class == KC_8)
+        move_plain(m, sp, KC_8, d->slot_size);
+    else if (d->key_class == KC_4 && d->slot_size == 8)
+        move_plain(m, sp, KC_4, 8);
+    else
+        move_plain(m, sp, d->key_class == KC_4 ? KC_FIXED : d->key_class, d->slot_size);
+    return true;
+}
+
+/* Move the next quad of the walk; false: no memory, nothing happened.  *moved += its entries. */
+static bool walk_quad(struct gomap *m, bool grow, size_t *moved) {
+    struct gomap__side *s = gomap__side(m);
+    struct span sp = next_quad(s, grow);
+    size_t n = 0;
+    if (!move_quad(m, &sp, &n)) return false;
+    s->walk_at = grow ? sp.quad : sp.quad + 1;
+    s->walk_pos = grow ? sp.first : sp.last + 1;
+    s->pub.counters.moved += n;
+    __atomic_store_n(&s->pub.moves, s->pub.counters.moved, __ATOMIC_RELAXED);
+    if (n) m->epoch++;
+    *moved += n;
+    return true;
+}
+
+/* The next step's lines, while the caller does something else. */
+static void prefetch_next(const struct gomap *m, bool grow) {
+    const struct gomap__side *s = gomap__side(m);
+    uint64_t quad = grow ? s->walk_at - 1 : s->walk_at, to = gomap__group_of(s->walk_pos - grow, s->dst.ng) / 4;
+    size_t bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    const uint8_t *slots = s->src.slots + quad * bytes;
     __builtin_prefetch(s->src.meta + quad * 64);
-    __builtin_prefetch(s->dst.meta + gomap__group_of(first, s->dst.ng) / 4 * 64, 1);
-    __builtin_prefetch(s->dst.meta + gomap__group_of(last, s->dst.ng) / 4 * 64, 1);
-    const uint8_t *slots = s->src.slots + quad * GOMAP_QUAD_SLOTS * m->desc->slot_size;
-    for (size_t at = 0; at < (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size && at < 1024; at += 64)
-        __builtin_prefetch(slots + at);
+    __builtin_prefetch(s->dst.meta + to * 64, 1);
+    for (size_t at = 0; at < bytes && at < 1024; at += 64) __builtin_prefetch(slots + at);
 }
 
 /* ---- beginning and ending a walk ------------------------------------------------------------------- */
@@ -261,14 +336,14 @@ void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint
     size_t align = d->slot_align < 64 ? 64 : d->slot_align;
     uint64_t bytes = mode == GOMAP_MODE_SMALL ? gomap_inspect_small_bytes(d, m->cap)
                                               : gomap_inspect_block_bytes(d, groups);
-    if (mode == GOMAP_MODE_SMALL || mode == GOMAP_MODE_BLOCK) gomap__dealloc(al, g->meta, bytes, align);
+    if (mode == GOMAP_MODE_SMALL || mode == GOMAP_MODE_BLOCK) gomap__heap_free(al, g->meta, bytes, align);
     if (mode == GOMAP_MODE_RANGE) gomap__range_free(&gomap__side(m)->range);
 }
 
 static bool make_block(struct gomap *m, uint64_t ng, struct geom *out) {
     const struct gomap_desc *d = m->desc;
     uint64_t slots = gomap_inspect_block_off(d, ng); /* slots need no zeros, only metadata and links */
-    uint8_t *p = gomap__alloc_part(gomap__allocator(m), gomap_inspect_block_bytes(d, ng),
+    uint8_t *p = gomap__heap_alloc(gomap__allocator(m), gomap_inspect_block_bytes(d, ng),
                                    d->slot_align < 64 ? 64 : d->slot_align, slots);
     if (!p) return false;
     *out = (struct geom){ng, p, p + gomap_inspect_block_off(d, ng),
@@ -278,7 +353,7 @@ static bool make_block(struct gomap *m, uint64_t ng, struct geom *out) {
 
 static bool wants_range(const struct gomap *m, uint64_t ng) {
     if (gomap__allocator(m) || ng <= 2) return false;
-    return ng >= RANGE_MIN_GROUPS || gomap_inspect_block_bytes(m->desc, ng) > BLOCK_MAX_BYTES;
+    return ng >= gomap__range_groups(m);
 }
 
 /* Find the destination: s->dst, s->two_arrays; *mode is the destination's. */
@@ -368,7 +443,7 @@ static void publish(struct gomap *m, bool opened) {
     m->ngroups = hi.ng, m->meta = hi.meta, m->slots = hi.slots, m->links = hi.links;
     s->pub.lo_ngroups = lo.ng, s->pub.lo_meta = lo.meta, s->pub.lo_slots = lo.slots,
     s->pub.lo_links = lo.links;
-    m->split = s->walk_at ? gomap__border(s->walk_at * 4, s->src.ng) : 0;
+    m->split = s->walk_at ? s->walk_pos : 0;
     m->mode = grow ? s->dst_mode : s->src_mode;
     m->cap = GOMAP_GROUP_SLOTS;
     s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
@@ -417,12 +492,12 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     uint64_t quads = gomap__quads(before.ng), old_bytes = table_bytes(m, m->mode, before.ng);
     s->src = before;
     s->src_mode = m->mode, s->dst_mode = mode, s->small_cap = m->cap;
-    if (grow && !move_quad(m, quads - 1, &moved)) return give_up(m, mode);
+    s->walk_at = grow ? quads : 0;
+    if (grow && !walk_quad(m, grow, &moved)) return give_up(m, mode);
     gomap__end_sweep(m);
     gomap__seq_begin(m);
     s->pub.walk = grow ? GOMAP_WALK_GROW : GOMAP_WALK_SHRINK;
     s->pub.walk_quads_total = quads;
-    s->walk_at = grow ? quads - 1 : 0;
     s->pub.lo_bytes = s->two_arrays ? (grow ? old_bytes : table_bytes(m, mode, ng)) : 0;
     s->pub.hi_bytes = s->two_arrays && !grow ? old_bytes : table_bytes(m, mode, ng);
     if (mode >= GOMAP_MODE_BLOCK && ng >= 4) s->used_quad = 1;
@@ -459,17 +534,15 @@ bool gomap__walk_step(struct gomap *m) {
     size_t moved = 0;
     for (int i = 0; i < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1); i++) {
         if (grow ? s->walk_at == 0 : s->walk_at == total) break;
-        ok = move_quad(m, grow ? s->walk_at - 1 : s->walk_at, &moved);
+        ok = walk_quad(m, grow, &moved);
         if (!ok) break;
-        s->walk_at += grow ? (uint64_t)-1 : 1;
     }
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
     if (s->walk_at != from) {
         if (!grow) return_behind(m, from, s->walk_at);
         publish(m, false);
     }
-    if (s->pub.walk && (grow ? s->walk_at > 0 : s->walk_at < total))
-        prefetch_quad(m, grow ? s->walk_at - 1 : s->walk_at);
+    if (s->pub.walk) prefetch_next(m, grow);
     return ok;
 }
 
@@ -491,7 +564,8 @@ void gomap__walk_finish(struct gomap *m, bool *ok) {
 static gomap_err resize_small(struct gomap *m, unsigned cap) {
     const struct gomap_desc *d = m->desc;
     size_t align = d->slot_align < 64 ? 64 : d->slot_align;
-    uint8_t *p = gomap__alloc(gomap__allocator(m), gomap_inspect_small_bytes(d, cap), align);
+    size_t bytes = gomap_inspect_small_bytes(d, cap);
+    uint8_t *p = gomap__heap_alloc(gomap__allocator(m), bytes, align, bytes);
     if (!p) return GOMAP_ENOMEM;
     uint8_t *slots = p + gomap_inspect_small_off(d);
     struct geom old = gomap__hi(m);

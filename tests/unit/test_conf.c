@@ -99,6 +99,7 @@ static void test_settings_reach_maps(void **st) {
     PRINTS("huge_pages:always,return_after_ms:7", "policy.return_after_ms", "=7");
     PRINTS("mode:memory", "policy.mode", "=2");
     PRINTS("reserve_bytes_max:65536", "policy.reserve_bytes_max", "=65536");
+    PRINTS("range_from_bytes:65536", "policy.range_from_bytes", "=65536");
     PRINTS("shrink:0", "policy.shrink", "=0");
 }
 
@@ -145,6 +146,7 @@ static void test_tree_names(void **st) {
                             "policy.reserve_bytes_max",
                             "policy.shrink",
                             "policy.backtrace_above",
+                            "policy.range_from_bytes",
                             "policy.log",
                             "policy.registry",
                             "stats.entries",

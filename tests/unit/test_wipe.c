@@ -166,6 +166,9 @@ static void check_empty_slots(const gomap *m) {
 
 static void test_range_in_place(void **st) {
     (void)st;
+    uint64_t from, low = 64 << 10;
+    T_OK(gomap_ctl(NULL, "policy.range_from_bytes", &from, NULL));
+    if (from > low) T_OK(gomap_ctl(NULL, "policy.range_from_bytes", NULL, &low));
     gomap *m = t_new(NULL);
     const uint64_t n = t_scale(12000, 100000);
     for (uint64_t k = 0; k < n; k++) {
