@@ -7,8 +7,10 @@
  *                     ^cursor
  *                     [ range: the rest of one quad ]           its entries are gathered at once
  *
- * For a range, iter gathers who is in it: a list of identities.  While nothing moves (map.epoch) their slots
- * are simply returned.  After a change each is looked for again by identity: found, it is returned with its newest value;
+ * For a range, iter gathers who is in it.  The usual range is a whole quad without a chain: its full slots are a bit
+ * mask, and its keys are copied aside.  While nothing is deleted or moves (map.epoch) the slots of the mask are simply
+ * returned, by inlined code.  After a change the copied keys tell who is left to return; they become the list of
+ * identities that other ranges have from the start, and each is looked for again: found, it is returned with its newest value;
  * not found, it was deleted.  What was added to the range after gathering is not in the list: "may be skipped".
  * So rules 1-5 hold without pins or copies of the table.
  *
@@ -22,7 +24,7 @@
  */
 #include "internal.h"
 
-enum { ITEMS = 64, PHASE_TABLE = 0, PHASE_STASH, PHASE_FLOOD, PHASE_END };
+enum { ITEMS = 64, KEY_PITCH = 16, PHASE_TABLE = 0, PHASE_STASH, PHASE_FLOOD, PHASE_END };
 
 struct item {
     uint64_t a, b; /* slot key bytes, or hash and fingerprint */
@@ -30,21 +32,24 @@ struct item {
 };
 
 struct iter {
+    struct gomap__cursor c;        /* first: inlined code reads it */
     const struct gomap *map, *cur; /* the map; it or its stash */
     uint64_t id, seed0;
     uint64_t fp_key[2];
-    uint64_t arc, arc_mul, arc_add, pos, arc_last, last;
+    uint64_t arc, arc_mul, arc_add, arc_groups, pos, arc_last, last; /* arc_groups: what arcs were cut by */
     uint64_t from_h, from_fp; /* ordered gathering goes on above these */
     uint64_t serial;          /* flood: last one returned */
     uint8_t *quad_slots, *quad_meta;
     struct gomap_flood *flood;
     uint32_t epoch, seq, from_skip, ret_epoch;
-    uint8_t phase, arc_bits, n, at, rot, stride, next, ordered, partial, in_arc, returned;
-    uint64_t recip_ng, recip_hi, recip_lo; /* 2^128 / recip_ng */
-    const struct item *given;              /* returned last, while `returned` */
-    uint8_t *given_slot;
-    struct item items[ITEMS];
+    uint8_t phase, arc_bits, n, at, stride, next, ordered, partial, in_arc, listed; /* listed: items, not keys */
+    struct item given; /* who was returned last, while c.given is set; not in a quad that c walks */
+    union {
+        struct item items[ITEMS];
+        uint8_t keys[GOMAP_QUAD_SLOTS * KEY_PITCH]; /* of the quad that c walks, by slot */
+    };
 };
+static_assert(offsetof(struct iter, c) == 0, "typed.h finds the cursor at gomap_iter.opaque");
 static_assert(sizeof(struct iter) <= sizeof((gomap_iter *)0)->opaque, "iterator fits");
 
 /* ---- plain walks -------------------------------------------------------------------------------------- */
@@ -110,16 +115,19 @@ static bool unlike_itself(const struct gomap *m, const void *key) {
     return m->desc->eq && !m->desc->eq(key, key, gomap__ctx(m));
 }
 
+static struct item simple_item(const struct gomap_desc *d, const uint8_t *key, uint8_t *slot) {
+    struct item i = {0, 0, slot};
+    if (d->slot_key_size == 8)
+        memcpy(&i.a, key, 8);
+    else
+        memcpy(&i, key, d->slot_key_size);
+    return i;
+}
+
 static struct item item_of(const struct iter *it, uint8_t *slot) {
     const struct gomap_desc *d = it->cur->desc;
     struct item i = {0, 0, slot};
-    if (!it->ordered) {
-        if (d->slot_key_size == 8)
-            memcpy(&i.a, slot, 8);
-        else
-            memcpy(&i, slot, d->slot_key_size);
-        return i;
-    }
+    if (!it->ordered) return simple_item(d, slot, slot);
     gomap_str view;
     const void *key = gomap__slot_key(d, slot, &view);
     i.a = gomap__hash_slot(it->cur, slot);
@@ -186,7 +194,7 @@ static void shuffle(struct iter *it, bool small) {
     static const uint8_t primes[] = {67, 71, 73, 79, 83, 89, 97, 101};
     uint64_t r = gomap__iter_seed();
     if (!it->n) return;
-    it->rot = it->next = (uint8_t)(r % it->n);
+    it->next = (uint8_t)(r % it->n);
     it->stride = (uint8_t)(primes[r >> 61] % it->n);
     if (!small || it->ordered) return;
     for (unsigned i = it->n; i > 1; i--) {
@@ -201,30 +209,17 @@ static unsigned after(const struct iter *it, unsigned k) {
     return k >= it->n ? k - it->n : k;
 }
 
-/* gomap__border(g, ng) without a division: a 128-bit reciprocal, kept per table size, is at most 2 too low. */
-static uint64_t border(struct iter *it, uint64_t g, uint64_t ng) {
-    if (it->recip_ng != ng) {
-        uint64_t unit = UINT64_MAX / ng, rest = UINT64_MAX - unit * ng + 1; /* 2^64 = unit * ng + rest */
-        if (rest == ng) unit++, rest = 0;
-        it->recip_ng = ng, it->recip_hi = unit;
-        it->recip_lo = rest ? gomap__border(rest, ng) - 1 : 0;
-    }
-    uint64_t low, c = g * it->recip_hi + gomap__mulhi(g, it->recip_lo, &low);
-    while (gomap__group_of(c, ng) < g) c++;
-    return c;
-}
-
 struct span {
     struct geom g;
     uint64_t quad, last; /* last position of the quad under this geometry */
 };
 
 /* The quad that position `pos` lives in now. */
-static struct span span_of(struct iter *it, uint64_t pos) {
+static struct span span_of(const struct iter *it, uint64_t pos) {
     const struct gomap *m = it->cur;
     struct span sp = {.g = gomap__locate(m, pos), .last = UINT64_MAX};
     sp.quad = gomap__group_of(pos, sp.g.ng) / 4;
-    if (sp.quad + 1 < gomap__quads(sp.g.ng)) sp.last = border(it, sp.quad * 4 + 4, sp.g.ng) - 1;
+    if (sp.quad + 1 < gomap__quads(sp.g.ng)) sp.last = gomap__border(sp.quad * 4 + 4, sp.g.ng) - 1;
     if (pos < m->split && sp.last >= m->split) sp.last = m->split - 1;
     return sp;
 }
@@ -241,41 +236,77 @@ static bool quad_is_empty(const struct span *sp) {
     return !word;
 }
 
-/* The usual case, without a call per slot: a whole quad, no chain, integer or string keys. */
+/* Exchange the bits of v so that bit b holds what bit b ^ mix held. */
+static uint64_t mixed(uint64_t v, unsigned mix) {
+    static const uint64_t low[6] = {UINT64_C(0x5555555555555555), UINT64_C(0x3333333333333333),
+                                    UINT64_C(0x0f0f0f0f0f0f0f0f), UINT64_C(0x00ff00ff00ff00ff),
+                                    UINT64_C(0x0000ffff0000ffff), UINT64_C(0x00000000ffffffff)};
+    for (unsigned i = 0; i < 6; i++)
+        if (mix >> i & 1) v = (v >> (1u << i) & low[i]) | (v & low[i]) << (1u << i);
+    return v;
+}
+
+/* The usual case: a whole quad without a chain, of keys that are their own identity. */
 static bool gather_whole(struct iter *it, const struct span *sp) {
     const struct gomap_desc *d = it->cur->desc;
     size_t size = d->slot_size, key = d->slot_key_size;
-    if ((key != 8 && key != 16) || (sp->g.links && gomap__link_node(sp->g.links[sp->quad]))) return false;
-    struct item *to = it->items;
-    for (unsigned i = 0; i < gomap__quad_groups(sp->g.ng, sp->quad); i++) {
-        uint64_t group = sp->quad * 4 + i;
-        unsigned full = ~gomap__match_empty(sp->g.meta + group * 16) & 0x7fff;
-        uint8_t *slots = sp->g.slots + group * GOMAP_GROUP_SLOTS * size;
-        for (; full; full &= full - 1, to++) {
-            to->slot = slots + (size_t)(unsigned)__builtin_ctz(full) * size;
-            memcpy(&to->a, to->slot, 8);
-            if (key == 16)
-                memcpy(&to->b, to->slot + 8, 8);
-            else
-                to->b = 0;
-        }
-    }
-    it->n = (uint8_t)(to - it->items);
+    if (sp->g.links && gomap__link_node(sp->g.links[sp->quad])) return false;
+    unsigned groups = gomap__quad_groups(sp->g.ng, sp->quad);
+    uint64_t full = 0;
+    for (unsigned i = 0; i < groups; i++)
+        full |= (uint64_t)(~gomap__match_empty(sp->g.meta + (sp->quad * 4 + i) * 16) & 0x7fff) << i * 16;
+    const uint8_t *slots = it->quad_slots;
+    size_t n = groups * (size_t)GOMAP_GROUP_SLOTS;
+    if (size == KEY_PITCH)
+        memcpy(it->keys, slots, n * KEY_PITCH);
+    else if (key == 8)
+        for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, 8);
+    else if (key == 4)
+        for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, 4);
+    else
+        for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, key);
+    it->c.map = it->cur, it->c.slots = it->quad_slots, it->c.epoch = it->epoch;
+    it->c.left = mixed(full, it->c.mix);
     return true;
+}
+
+static unsigned slot_index(unsigned bit, unsigned mix) { return (bit ^ mix) - (bit ^ mix) / 16; }
+
+/* The map changed: who is left of the quad becomes a list. */
+static void leave_cursor(struct iter *it) {
+    const struct gomap_desc *d = it->cur->desc;
+    uint8_t keys[sizeof it->keys];
+    memcpy(keys, it->keys, sizeof keys); /* the list comes to lie over them */
+    if (it->c.given) {
+        size_t i = (size_t)(it->c.given - it->c.slots) / d->slot_size;
+        it->given = simple_item(d, keys + i * KEY_PITCH, it->c.given);
+    }
+    it->n = it->at = it->next = 0, it->stride = 1;
+    for (uint64_t left = it->c.left; left; left &= left - 1) {
+        unsigned i = slot_index((unsigned)__builtin_ctzll(left), it->c.mix);
+        it->items[it->n++] = simple_item(d, keys + i * KEY_PITCH, it->c.slots + i * d->slot_size);
+    }
+    it->c.left = 0, it->listed = 1;
 }
 static_assert((int)ITEMS >= (int)GOMAP_QUAD_SLOTS, "a quad without a chain fits");
 
 /* Gather the range that starts at it->pos, in quad sp. */
 static void gather(struct iter *it, const struct span *sp) {
     struct gomap *m = (struct gomap *)(uintptr_t)it->cur;
-    it->n = it->at = it->rot = 0;
+    it->n = it->at = 0, it->c.left = 0, it->listed = 1;
     it->epoch = m->epoch, it->seq = m->seq, it->seed0 = m->seed[0];
     it->quad_slots = sp->g.slots + sp->quad * GOMAP_QUAD_SLOTS * m->desc->slot_size;
     it->quad_meta = sp->g.meta + sp->quad * 64;
     bool whole = it->last == sp->last && starts_quad(it, it->pos, sp);
     struct gather ga = {it, whole, false, it->from_skip};
     it->ordered = it->partial || !simple_key(m->desc);
-    if (!it->ordered && !(whole && gather_whole(it, sp))) {
+    /* the only quad of a table is listed and shuffled; a stash may change or go without a sign that inlined code sees */
+    bool walks = whole && gomap__quads(sp->g.ng) > 1 && it->cur == it->map;
+    if (!it->ordered && walks && gather_whole(it, sp)) {
+        it->listed = 0;
+        return;
+    }
+    if (!it->ordered) {
         gomap__each_in_quad(m, &sp->g, sp->quad, gather_simple, &ga);
         if (ga.full) it->ordered = 1, it->n = 0, ga.full = false; /* take it in parts */
     }
@@ -289,15 +320,15 @@ static void gather(struct iter *it, const struct span *sp) {
     } else {
         it->partial = 0, it->from_skip = 0;
     }
-    shuffle(it, gomap__quads(sp->g.ng) < 8);
+    shuffle(it, gomap__quads(sp->g.ng) == 1);
 }
 
 static void open_arc(struct iter *it) {
     uint64_t mask = (UINT64_C(1) << it->arc_bits) - 1;
-    uint64_t arc = (it->arc * it->arc_mul + it->arc_add) & mask;
-    unsigned shift = 64 - it->arc_bits;
-    it->pos = it->arc_bits ? arc << shift : 0;
-    it->arc_last = it->arc_bits ? it->pos | ((UINT64_C(1) << shift) - 1) : UINT64_MAX;
+    uint64_t arc = (it->arc * it->arc_mul + it->arc_add) & mask, quads = gomap__quads(it->arc_groups);
+    it->pos = arc ? gomap__border((arc * quads >> it->arc_bits) * 4, it->arc_groups) : 0;
+    uint64_t end = (arc + 1) * quads >> it->arc_bits; /* arcs end where quads do, unless the table has grown meanwhile */
+    it->arc_last = end < quads ? gomap__border(end * 4, it->arc_groups) - 1 : UINT64_MAX;
     it->in_arc = 1, it->partial = 0;
 }
 
@@ -305,9 +336,10 @@ static void open_arc(struct iter *it) {
 static void open_table(struct iter *it, const struct gomap *m) {
     uint64_t quads = gomap__quads(m->ngroups);
     unsigned lg = 0;
-    while ((UINT64_C(1) << lg) < quads) lg++;
+    while ((UINT64_C(2) << lg) <= quads) lg++; /* no more arcs than quads */
     it->arc_bits = (uint8_t)(lg < 6 ? lg : lg - 3 > 10 ? 10 : lg - 3 < 5 ? 5 : lg - 3);
     it->arc_mul = gomap__iter_seed() | 1, it->arc_add = gomap__iter_seed();
+    it->c.mix = (uint32_t)(it->arc_add >> 58), it->arc_groups = m->ngroups;
     it->arc = 0, it->in_arc = 0, it->partial = 0, it->n = it->at = 0;
     it->cur = m;
 }
@@ -329,7 +361,7 @@ static bool next_range(struct iter *it) {
         it->last = sp.last < it->arc_last ? sp.last : it->arc_last;
         if (quad_is_empty(&sp) && !it->partial) continue;
         gather(it, &sp);
-        if (it->n) return true;
+        if (it->n || it->c.left) return true;
     }
     return false;
 }
@@ -379,7 +411,7 @@ static uint32_t copy_index(const struct iter *it, const struct item *i, uint32_t
 /* The copy returned last, in `slot`, is no longer like the others: about to be deleted, or its value was changed.
  * (A key that equals itself has no others: deleted and put again at the cut, it is still to be skipped.) */
 static void forget_copy(struct iter *it, uint8_t *slot) {
-    const struct item *i = it->given;
+    const struct item *i = &it->given;
     gomap_str view;
     if (!unlike_itself(it->cur, gomap__slot_key(it->cur->desc, slot, &view))) return;
     if (it->partial && it->from_skip && i->a == it->from_h && i->b == it->from_fp) it->from_skip--;
@@ -428,6 +460,7 @@ static uint8_t *current_slot(struct iter *it, struct item *i) {
 void gomap_iter_init(gomap_iter *o, const gomap *m) {
     struct iter *it = (struct iter *)(void *)o->opaque;
     memset(it, 0, offsetof(struct iter, items));
+    it->listed = 1;
     o->key = o->value = NULL;
     it->phase = PHASE_END;
     if (!m || !gomap__read_ok(m, "iterate")) return;
@@ -437,11 +470,10 @@ void gomap_iter_init(gomap_iter *o, const gomap *m) {
     open_table(it, m);
 }
 
-static bool give(gomap_iter *o, struct iter *it, const struct item *i, uint8_t *slot) {
+static bool give(gomap_iter *o, struct iter *it, uint8_t *slot) {
     const struct gomap_desc *d = it->cur->desc;
-    it->given = i, it->given_slot = slot;
+    it->c.given = slot;
     it->ret_epoch = it->cur->epoch;
-    it->returned = 1;
     o->key = d->flags & (GOMAP_F_STR | GOMAP_F_KEY_INDIRECT) ? gomap__slot_key(d, slot, &o->str) : slot;
     o->value = d->flags & GOMAP_F_VAL_INDIRECT ? gomap__slot_val(d, slot) : slot + d->val_off;
     return true;
@@ -455,7 +487,7 @@ static bool next_flood(gomap_iter *o, struct iter *it) {
     it->epoch = it->cur->epoch;
     if (!f) return false;
     it->serial = f->serial, it->flood = f->next;
-    return give(o, it, NULL, gomap__flood_slot(it->cur->desc, f));
+    return give(o, it, gomap__flood_slot(it->cur->desc, f));
 }
 
 /* From the table to the stash to its list; false: nothing follows. */
@@ -477,16 +509,19 @@ static bool still_there(const struct iter *it) {
 /* Entries with keys that equal nothing are told apart by their values; the caller may have written to the last one's. */
 static void note_changed_value(struct iter *it) {
     if (!it->ordered || it->phase == PHASE_FLOOD || it->cur->epoch != it->ret_epoch) return;
-    struct item now = item_of(it, it->given_slot);
-    if (!same(&now, it->given)) forget_copy(it, it->given_slot);
+    struct item now = item_of(it, it->c.given);
+    if (!same(&now, &it->given)) forget_copy(it, it->c.given);
 }
 
 bool gomap_iter_next(gomap_iter *o) {
     struct iter *it = (struct iter *)(void *)o->opaque;
     while (it->phase < PHASE_END) {
         if (!gomap__read_ok(it->map, "iterate") || !still_there(it)) break;
-        if (it->returned) note_changed_value(it);
-        it->returned = 0;
+        uint8_t *next = gomap__cursor_next(&it->c, it->cur->desc->slot_size);
+        if (GOMAP__LIKELY(next != NULL)) return give(o, it, next);
+        if (it->c.left) leave_cursor(it);
+        if (it->c.given) note_changed_value(it);
+        it->c.given = NULL;
         if (it->phase == PHASE_FLOOD) {
             if (next_flood(o, it)) return true;
             break;
@@ -496,12 +531,12 @@ bool gomap_iter_next(gomap_iter *o) {
             it->at++;
             it->next = (uint8_t)after(it, it->next);
             uint8_t *slot = current_slot(it, i);
-            if (slot) return give(o, it, i, slot);
+            if (slot) return it->given = *i, give(o, it, slot);
         }
         if (!next_range(it) && !next_phase(it)) break;
     }
     it->phase = PHASE_END;
-    it->returned = 0;
+    it->c.given = NULL;
     o->key = o->value = NULL;
     return false;
 }
@@ -533,10 +568,10 @@ static bool is_at(struct gomap *m, struct place *p, void *ctx) {
 /* Nothing moved since the item was returned: its slot tells where it is. */
 static bool slot_again(const struct iter *it, struct place *out) {
     struct gomap *m = (struct gomap *)(uintptr_t)it->cur;
-    uint64_t pos = gomap__pos(m->desc, gomap__hash_slot(m, it->given_slot));
+    uint64_t pos = gomap__pos(m->desc, gomap__hash_slot(m, it->c.given));
     struct geom g = gomap__locate(m, pos);
     uint64_t home = gomap__group_of(pos, g.ng);
-    struct at_slot at = {.slot = it->given_slot};
+    struct at_slot at = {.slot = it->c.given};
     if (gomap__each_in_quad(m, &g, home / 4, is_at, &at)) return false;
     *out = at.found;
     out->home = home;
@@ -545,15 +580,16 @@ static bool slot_again(const struct iter *it, struct place *out) {
 
 bool gomap_iter_delete(gomap_iter *o, gomap *m) {
     struct iter *it = (struct iter *)(void *)o->opaque;
-    if (!it->returned || it->map != m || !still_there(it) || !gomap__write_begin(m, "iter_delete")) return false;
+    if (!it->c.given || it->map != m || !still_there(it) || !gomap__write_begin(m, "iter_delete")) return false;
     struct place p = {.owner = (struct gomap *)(uintptr_t)it->cur};
     bool ok;
+    if (!it->listed && it->cur->epoch != it->c.epoch) leave_cursor(it);
     if (it->phase == PHASE_FLOOD)
         ok = flood_again(it, &p);
-    else if (it->cur->epoch == it->ret_epoch)
+    else if (it->cur->epoch == (it->listed ? it->ret_epoch : it->c.epoch))
         ok = slot_again(it, &p);
     else
-        ok = it->cur->seed[0] == it->seed0 && find_again(it, it->given, &p);
+        ok = it->cur->seed[0] == it->seed0 && find_again(it, &it->given, &p);
     if (ok) {
         if (it->phase != PHASE_FLOOD) forget_copy(it, p.slot);
         gomap__drop_entry(m, p.slot);
@@ -561,7 +597,7 @@ bool gomap_iter_delete(gomap_iter *o, gomap *m) {
         gomap__unplace(m, &p);
         if (knows_next && still_there(it)) it->epoch = it->cur->epoch;
     }
-    it->returned = 0;
+    it->c.given = NULL;
     gomap__write_end(m);
     gomap__checkpoint(m);
     return ok;

@@ -149,6 +149,25 @@ static inline bool gomap__erases_simply(const struct gomap *m, const uint8_t *me
     return !(quad[15] | quad[31] | quad[47] | quad[63]) || !m->links[group / 4];
 }
 
+/* The head of an iterator, at gomap_iter.opaque: the entries of one quad that are still to be returned, as long as
+ * nothing has been deleted or moved since they were listed (epoch). */
+struct gomap__cursor {
+    const struct gomap *map;
+    uint8_t *slots;          /* of the quad */
+    uint8_t *given;          /* slot returned last; NULL: none */
+    uint64_t left;           /* bit b: slot (b ^ mix) % 16 of group (b ^ mix) / 16 */
+    uint32_t epoch;
+    uint32_t mix; /* 0..63, drawn: the order within a quad */
+} __attribute__((may_alias));
+
+/* The next entry of the quad; NULL: none is left, or the map changed (gomap_iter_next knows what to do). */
+static inline uint8_t *gomap__cursor_next(struct gomap__cursor *c, size_t slot_size) {
+    if (!c->left || GOMAP__UNLIKELY(c->map->epoch != c->epoch)) return NULL;
+    unsigned b = (unsigned)__builtin_ctzll(c->left) ^ c->mix;
+    c->left &= c->left - 1;
+    return c->given = c->slots + (b - b / 16) * slot_size; /* a group has 15 slots */
+}
+
 static inline uint64_t gomap__group_of(uint64_t pos, uint64_t ngroups) {
     uint64_t low;
     return gomap__mulhi(pos, ngroups, &low);

@@ -205,11 +205,12 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         }                                                                                                    \
         return GOMAP__UNLIKELY(gomap__overflowed(meta_, gomap__tag(h_))) && gomap_delete(m, &key);           \
     }                                                                                                        \
-    GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key))
+    GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key), GOMAP__ITER_INLINE(name, V))
 
-#define GOMAP__ITER(name, K, V, SET_KEY)                                                                     \
+#define GOMAP__ITER(name, K, V, SET_KEY, NEXT)                                                               \
     GOMAP__BODY void name##_iter_init(name##_iter *it, const gomap *m) { gomap_iter_init(&it->generic, m); } \
     GOMAP__BODY bool name##_iter_next(name##_iter *it) {                                                     \
+        NEXT                                                                                                 \
         if (!gomap_iter_next(&it->generic)) return false;                                                    \
         SET_KEY;                                                                                             \
         it->value = GOMAP__CAST(V *, it->generic.value);                                                     \
@@ -220,6 +221,16 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
     }                                                                                                        \
     struct name##_iter
 
+/* Within a quad the next entry of an unchanged map is found inline. */
+#define GOMAP__ITER_INLINE(name, V)                                                                          \
+    uint8_t *s_ = gomap__cursor_next(GOMAP__CAST(struct gomap__cursor *, GOMAP__CAST(void *, it->generic.opaque)), \
+                                     sizeof(struct name##_slot));                                            \
+    if (GOMAP__LIKELY(s_ != NULL)) {                                                                         \
+        memcpy(&it->key, s_, sizeof it->key);                                                                \
+        it->value = GOMAP__CAST(V *, GOMAP__CAST(void *, s_ + offsetof(struct name##_slot, value)));         \
+        return true;                                                                                         \
+    }
+
 /* Keys that are compared as bytes; hashed in the library, by the map's keyed byte hash. */
 #define GOMAP_DEFINE_KEY(name, K, V)                                                                         \
     typedef struct name##_iter {                                                                             \
@@ -228,7 +239,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         gomap_iter generic;                                                                                  \
     } name##_iter;                                                                                           \
     GOMAP__CALLS(name, K, V, GOMAP_KEYS_FIXED, sizeof(K), __alignof__(K), #K)                                \
-    GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key))
+    GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key), )
 
 #define GOMAP_DEFINE_STR(name, V)                                                                            \
     typedef struct name##_iter {                                                                             \
@@ -251,7 +262,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         return name##_at(m, name##_key(s), is_new);                                                          \
     }                                                                                                        \
     GOMAP__BODY bool name##_delete_s(gomap *m, const char *s) { return name##_delete(m, name##_key(s)); }    \
-    GOMAP__ITER(name, gomap_str, V, it->key = it->generic.str)
+    GOMAP__ITER(name, gomap_str, V, it->key = it->generic.str, )
 
 /* Type-checked calls into the library. */
 #define GOMAP__CALLS(name, K, V, KEYS, KEY_SIZE, KEY_ALIGN, KEY_NAME)                                        \
