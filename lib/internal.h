@@ -260,6 +260,19 @@ static inline unsigned gomap__bits15(unsigned m) {
     m = (m + (m >> 4)) & 0x0f0f;
     return (m + (m >> 8)) & 0x1f;
 }
+/* Bit s is set where slot s of the group has a tophash of this class (its top three bits). */
+static inline unsigned gomap__match_class(const uint8_t *group, unsigned class) {
+#if defined(__SSE2__)
+    const __m128i top = _mm_set1_epi8((char)0xe0), want = _mm_set1_epi8((char)(class << 5)), zero = _mm_setzero_si128();
+    __m128i g = _mm_load_si128((const __m128i *)(const void *)group);
+    __m128i hit = _mm_andnot_si128(_mm_cmpeq_epi8(g, zero), _mm_cmpeq_epi8(_mm_and_si128(g, top), want));
+    return (unsigned)_mm_movemask_epi8(hit) & 0x7fffu;
+#else
+    unsigned mask = 0;
+    for (unsigned i = 0; i < GOMAP_GROUP_SLOTS; i++) mask |= (unsigned)(group[i] && group[i] >> 5 == class) << i;
+    return mask;
+#endif
+}
 static inline uint64_t gomap__quads(uint64_t ng) { return (ng + 3) / 4; }
 /* The lowest position whose home group is >= g; g < ng.  Every step of a walk and every quad of an iteration asks, so on
  * x86-64 it is the one instruction it can be: a compiler's 128-bit division is a call. */

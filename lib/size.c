@@ -83,7 +83,9 @@ void gomap__set_limits(struct gomap *m) {
     s->pub.grow_groups = m->mode >= GOMAP_MODE_BLOCK ? gomap__next_groups(m) : 0;
     bool floor = s->reserve_floor && m->ngroups <= s->reserve_floor;
     s->shrink_below =
-        m->mode < GOMAP_MODE_BLOCK || m->ngroups <= 2 || floor || !s->policy_shrink ? 0 : at * 3 / 10;
+        m->mode < GOMAP_MODE_BLOCK || m->ngroups <= 2 || floor || !s->policy_shrink ? 0
+        : m->mode == GOMAP_MODE_RANGE                                               ? at * 27 / 100
+                                                                                    : at / 8;
     m->limit = s->pub.walk || gomap__returning(s) ? 0 : at + (m->count - gomap__main_count(m));
     gomap__set_delete_floor(s);
 }

@@ -311,7 +311,7 @@ INLINE int erase_class(struct gomap *m, uint64_t h, const struct key *k, uint32_
         unsigned i = (unsigned)__builtin_ctz(hits);
         uint8_t *slot = slots + (size_t)i * d->slot_size;
         if (!eq_class(m, slot, k, h, kc)) continue;
-        if (!gomap__erases_simply(m, meta, home)) return -1;
+        if (!gomap__erases_simply(m, home)) return -1;
         wipe(slot, d->slot_size);
         meta[i] = 0;
         m->epoch++;
@@ -361,12 +361,33 @@ static bool still_displaced(struct gomap *m, struct place *p, void *ctx) {
     return !w->found;
 }
 
+/* The same for keys whose hash is inlined: a delete of a displaced entry is not rare, and rehashes an eighth of a quad. */
+static bool int_displaced(const struct gomap *m, const struct place *p, unsigned class) {
+    uint64_t quad = p->home / 4, first = quad * 4;
+    for (unsigned g = 0; g < gomap__quad_groups(p->g.ng, quad); g++) {
+        const uint8_t *meta = p->g.meta + (first + g) * 16;
+        if (first + g == p->home) continue;
+        for (unsigned hits = gomap__match_class(meta, class); hits; hits &= hits - 1) {
+            size_t at = (first + g) * GOMAP_GROUP_SLOTS + (unsigned)__builtin_ctz(hits);
+            uint64_t key = 0;
+            memcpy(&key, p->g.slots + at * m->desc->slot_size, m->desc->key_class == KC_8 ? 8 : 4);
+            if (gomap__group_of(gomap__hash_int(m, key), p->g.ng) == p->home) return true;
+        }
+    }
+    return false;
+}
+
 /* A displaced entry went: clear its home's overflow bit if no other one needs it. */
 static void tidy_overflow(struct gomap *m, const struct place *p, unsigned class) {
+    const struct gomap_desc *d = m->desc;
     uint64_t quad = p->home / 4;
-    if (gomap__link_stash(p->g.links[quad])) return;
+    uintptr_t link = p->g.links ? p->g.links[quad] : 0;
+    if (gomap__link_stash(link)) return;
     struct wanted w = {p->home, class, false};
-    gomap__each_in_quad(m, &p->g, quad, still_displaced, &w);
+    if (!link && d->key_class <= KC_8 && !(d->flags & GOMAP_F_USER_HASH))
+        w.found = int_displaced(m, p, class);
+    else
+        gomap__each_in_quad(m, &p->g, quad, still_displaced, &w);
     if (!w.found) p->g.meta[p->home * 16 + 15] &= (uint8_t) ~(1u << class);
 }
 

@@ -12,23 +12,73 @@ void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key) {
     return slot ? slot + m->desc->val_off : NULL;
 }
 
+static inline unsigned free_slots(const uint8_t *group, unsigned *mask) {
+    return gomap__bits15(*mask = gomap__match_empty(group));
+}
+
+/* The usual reason why an insert is not done inline: its home group is full, or has been.  Finds the key or a place for
+ * it in the quad, as gomap__find and gomap__place would; NULL: it takes them. */
+static uint8_t *in_quad(struct gomap *m, uint64_t hash, const void *key, size_t key_size, bool *is_new) {
+    if (hash < m->split || m->count >= m->limit || m->mode < GOMAP_MODE_BLOCK || m->ngroups < 4) return NULL;
+    uint64_t home = gomap__group_of(hash, m->ngroups), quad = home / 4;
+    uint8_t *line = m->meta + quad * 64, *at_home = m->meta + home * 16, tag = gomap__tag(hash);
+    const size_t size = m->desc->slot_size;
+    uint8_t *slots = m->slots + quad * GOMAP_QUAD_SLOTS * size;
+    if (m->links[quad]) return NULL;
+    *is_new = false;
+    for (unsigned g = 0; g < 4; g++) /* the home group too, although typed.h has seen it: a branch costs more */
+        for (unsigned hits = gomap__match(line + g * 16, hash); hits; hits &= hits - 1) {
+            uint8_t *slot = slots + (g * GOMAP_GROUP_SLOTS + (unsigned)__builtin_ctz(hits)) * size;
+            if (!memcmp(slot, key, key_size)) return slot;
+        }
+    unsigned best = (unsigned)(home & 3), mask, most = free_slots(at_home, &mask);
+    for (unsigned g = 0; !gomap__match_empty(at_home) && g < 4; g++) {
+        unsigned other, n = free_slots(line + g * 16, &other);
+        if (n > most) most = n, mask = other, best = g;
+    }
+    if (!most) return NULL;
+    unsigned i = (unsigned)__builtin_ctz(mask);
+    if (best != (home & 3)) at_home[15] |= (uint8_t)(1u << (tag >> 5));
+    line[best * 16 + i] = tag;
+    gomap__set_count(m, m->count + 1);
+    *is_new = true;
+    return slots + (best * GOMAP_GROUP_SLOTS + i) * size;
+}
+
 /* NULL: out of memory, or misuse. */
 void *gomap__typed_insert(struct gomap *m, uint64_t hash, const void *key, bool *is_new) {
     if (!gomap__write_begin(m, "put")) return NULL;
     struct key k = int_key(m, key);
-    uint8_t *slot = m->count ? gomap__get_slot(m, hash, &k) : NULL;
+    bool fresh;
     gomap_err err = GOMAP_OK;
-    if (is_new) *is_new = !slot;
-    if (!slot && (slot = gomap__place(m, &hash, &k, &err))) {
+    uint8_t *slot = k.n == 8 ? in_quad(m, hash, key, 8, &fresh) : in_quad(m, hash, key, k.n, &fresh);
+    if (!slot) {
+        slot = m->count ? gomap__get_slot(m, hash, &k) : NULL;
+        fresh = !slot;
+        if (fresh) slot = gomap__place(m, &hash, &k, &err);
+    }
+    if (slot && fresh) {
         memset(slot, 0, m->desc->slot_size);
         memcpy(slot, key, k.n);
     }
+    if (is_new) *is_new = fresh;
     gomap__write_end(m);
     gomap__checkpoint(m);
     return slot ? slot + m->desc->val_off : NULL;
 }
 
-/* The same, hashing inside the checks. */
+bool gomap__typed_delete(struct gomap *m, uint64_t hash, const void *key) {
+    if (!gomap__write_begin(m, "delete")) return false;
+    struct key k = int_key(m, key);
+    struct place p;
+    bool found = m->count && gomap__find(m, hash, &k, &p);
+    if (found) gomap__unplace(m, &p); /* typed maps have nothing to destroy */
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return found;
+}
+
+/* An insert, hashing inside the checks. */
 void *gomap__typed_insert_checked(struct gomap *m, const void *key, bool *is_new) {
     void *value = NULL;
     return gomap_get_or_insert(m, key, &value, is_new) ? NULL : value;

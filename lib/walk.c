@@ -219,33 +219,49 @@ static void move_entries(struct gomap *m, struct step *st, const struct span *sp
     drop_old_chain(m, st->chain);
 }
 
-/* Both halves in one for a quad without chain whose hashing calls nothing: positions are not listed first.
- * kc and size are constants where it is inlined. */
-INLINE void move_plain(struct gomap *m, const struct span *sp, uint32_t kc, size_t size) {
-    const struct gomap__side *s = gomap__side(m);
+/* Both halves in one for a quad whose hashing calls nothing: positions are not listed first.  kc and size are constants
+ * where it is inlined. */
+INLINE void move_plain(struct gomap *m, const struct span *sp, struct gomap_node *chain, uint32_t kc, size_t size) {
+    struct gomap__side *s = gomap__side(m);
     const struct geom src = s->src, dst = s->dst;
+    const unsigned groups = gomap__quad_groups(src.ng, sp->quad);
+    const bool aes = m->hash_kind == GOMAP_HASH_AES; /* copies: for all the compiler knows, the stores below change *m */
+    uint64_t seed[4];
+    memcpy(seed, m->seed, sizeof seed);
     struct target target;
     struct step st;
     st.ent = st.fixed, st.n = 0;
     aim(s, sp, &target);
     uint8_t *slots = src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, *meta = src.meta + sp->quad * 64;
-    for (unsigned g = gomap__quad_groups(src.ng, sp->quad); g; g--, meta += 16, slots += GOMAP_GROUP_SLOTS * size) {
+    for (unsigned g = 0; g < groups; g++, meta += 16, slots += GOMAP_GROUP_SLOTS * size) {
         for (unsigned full = ~gomap__match_empty(meta) & 0x7fff; full; full &= full - 1) {
             unsigned k = (unsigned)__builtin_ctz(full);
             struct ent e = {.slot = slots + k * size, .tag = meta[k]};
             uint64_t key = 0;
             if (kc == KC_8 || kc == KC_4) {
                 memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
-                e.pos = gomap__hash_int(m, key);
+                e.pos = GOMAP__LIKELY(aes) ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
             } else {
                 e.pos = slot_pos(m, e.slot);
             }
             if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
         }
     }
+    for (struct gomap_node *n = chain; n; n = n->next)
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
+            struct ent e = {.slot = gomap__node_slot(m->desc, n, i), .tag = n->tag[i]};
+            if (!e.tag) continue;
+            e.pos = slot_pos(m, e.slot);
+            if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+        }
+    if (src.links) src.links[sp->quad] = 0;
     if (GOMAP__UNLIKELY(st.n)) place_others(m, &st, sp);
-    memset(src.meta + sp->quad * 64, 0, gomap__quad_groups(src.ng, sp->quad) * 16);
-    wipe_source(m, sp->quad);
+    if (GOMAP__UNLIKELY(chain != NULL)) drop_old_chain(m, chain);
+    memset(src.meta + sp->quad * 64, 0, groups * (size_t)16);
+    if (GOMAP__LIKELY(groups == 4))
+        memset(src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, 0, GOMAP_QUAD_SLOTS * size);
+    else
+        wipe_source(m, sp->quad);
 }
 
 /* Could n entries overflow a destination quad? */
@@ -260,7 +276,7 @@ static bool may_chain(const struct gomap *m, size_t n, const struct span *sp) {
     return false;
 }
 
-/* Move a quad with a chain, or over itself, or one whose keys the user hashes. */
+/* Move a quad over itself, or with entries in the stash, or one whose keys the user hashes. */
 static bool move_any(struct gomap *m, const struct span *sp, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct step st;
@@ -273,17 +289,26 @@ static bool move_any(struct gomap *m, const struct span *sp, size_t *moved) {
     return ok;
 }
 
-static bool is_plain(const struct gomap *m, const struct span *sp) {
+/* Entries of a quad that may be moved in one go, -1: none may. */
+static int plain_entries(const struct gomap *m, const struct span *sp, struct gomap_node **chain) {
     const struct gomap__side *s = gomap__side(m);
-    if (m->desc->flags & GOMAP_F_USER_HASH || (s->src.links && s->src.links[sp->quad])) return false;
-    return s->two_arrays || sp->to_first / 4 > sp->quad || sp->quad > sp->to_last / 4;
+    uintptr_t link = s->src.links ? s->src.links[sp->quad] : 0;
+    if (m->desc->flags & GOMAP_F_USER_HASH || gomap__link_stash(link)) return -1;
+    if (!s->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4) return -1;
+    unsigned n = gomap__quad_count(&s->src, sp->quad);
+    *chain = gomap__link_node(link);
+    for (const struct gomap_node *at = *chain; at && n <= STEP_MAX; at = at->next)
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) n += at->tag[i] != 0;
+    return n <= STEP_MAX ? (int)n : -1;
 }
 
 static bool move_quad(struct gomap *m, const struct span *sp, size_t *moved) {
     const struct gomap_desc *d = m->desc;
     struct gomap__side *s = gomap__side(m);
-    if (!is_plain(m, sp)) return move_any(m, sp, moved);
-    size_t n = gomap__quad_count(&s->src, sp->quad);
+    struct gomap_node *chain;
+    int plain = plain_entries(m, sp, &chain);
+    size_t n = (size_t)plain;
+    if (plain < 0) return move_any(m, sp, moved);
     *moved = n;
     if (!n) {
         memset(s->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->src.ng, sp->quad) * 16);
@@ -291,13 +316,13 @@ static bool move_quad(struct gomap *m, const struct span *sp, size_t *moved) {
     }
     if (may_chain(m, n, sp) && !secure_nodes(m, n)) return false;
     if (d->key_class == KC_8 && d->slot_size == 16)
-        move_plain(m, sp, KC_8, 16);
+        move_plain(m, sp, chain, KC_8, 16);
     else if (d->key_class == KC_8)
-        move_plain(m, sp, KC_8, d->slot_size);
+        move_plain(m, sp, chain, KC_8, d->slot_size);
     else if (d->key_class == KC_4 && d->slot_size == 8)
-        move_plain(m, sp, KC_4, 8);
+        move_plain(m, sp, chain, KC_4, 8);
     else
-        move_plain(m, sp, d->key_class == KC_4 ? KC_FIXED : d->key_class, d->slot_size);
+        move_plain(m, sp, chain, d->key_class == KC_4 ? KC_FIXED : d->key_class, d->slot_size);
     return true;
 }
 
@@ -316,15 +341,19 @@ static bool walk_quad(struct gomap *m, bool grow, size_t *moved) {
     return true;
 }
 
-/* The next step's lines, while the caller does something else. */
+/* Fetch the next step's lines while the caller does something else: what it reads, and what it will write. */
 static void prefetch_next(const struct gomap *m, bool grow) {
+    enum { MOST = 1536 };
     const struct gomap__side *s = gomap__side(m);
-    uint64_t quad = grow ? s->walk_at - 1 : s->walk_at, to = gomap__group_of(s->walk_pos - grow, s->dst.ng) / 4;
-    size_t bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
-    const uint8_t *slots = s->src.slots + quad * bytes;
-    __builtin_prefetch(s->src.meta + quad * 64);
-    __builtin_prefetch(s->dst.meta + to * 64, 1);
-    for (size_t at = 0; at < bytes && at < 1024; at += 64) __builtin_prefetch(slots + at);
+    const struct span sp = next_quad(s, grow);
+    const size_t group = (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
+    const uint8_t *from = s->src.slots + sp.quad * 4 * group, *to = s->dst.slots + sp.to_first * group;
+    size_t to_bytes = (sp.to_last - sp.to_first + 1) * group;
+    __builtin_prefetch(s->src.meta + sp.quad * 64);
+    for (uint64_t g = sp.to_first / 4; g <= sp.to_last / 4 && g < sp.to_first / 4 + 4; g++)
+        __builtin_prefetch(s->dst.meta + g * 64, 1);
+    for (size_t at = 0; at < 4 * group && at < MOST; at += 64) __builtin_prefetch(from + at);
+    for (size_t at = 0; at < to_bytes && at < MOST; at += 64) __builtin_prefetch(to + at, 1);
 }
 
 /* ---- beginning and ending a walk ------------------------------------------------------------------- */

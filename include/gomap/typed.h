@@ -48,6 +48,7 @@ extern "C" {
 GOMAP_API void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key);
 GOMAP_API void *gomap__typed_insert_checked(struct gomap *m, const void *key, bool *is_new);
 GOMAP_API void *gomap__typed_insert(struct gomap *m, uint64_t hash, const void *key, bool *is_new);
+GOMAP_API bool gomap__typed_delete(struct gomap *m, uint64_t hash, const void *key);
 GOMAP_API gomap_err gomap__typed_new(const gomap_config *c, int layout, size_t slot_size, size_t val_off,
                                      gomap **out);
 GOMAP_API bool gomap__typed_misuse(const struct gomap *m, const char *op);
@@ -64,7 +65,11 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
 #define GOMAP__READABLE(m, op)                                                                               \
     ((m) && ((GOMAP__LIKELY((m)->cookie == GOMAP_COOKIE && !(m)->writing)) || gomap__typed_misuse((m), (op))))
 #else
-#define GOMAP__WRITES_INLINE(m) GOMAP__LIKELY((m) && (m)->cookie == GOMAP_COOKIE && !(m)->writing)
+/* Two loads on purpose: a compiler that merges them reads eight bytes over a byte that may just have been stored, which
+ * no processor forwards: the load would wait for every store before it to reach memory. */
+#define GOMAP__WRITES_INLINE(m)                                                                              \
+    GOMAP__LIKELY((m) && __atomic_load_n(&(m)->cookie, __ATOMIC_RELAXED) == GOMAP_COOKIE &&                  \
+                  !__atomic_load_n(&(m)->writing, __ATOMIC_RELAXED))
 #define GOMAP__READABLE(m, op)  ((m) != NULL)
 #endif
 
@@ -180,7 +185,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
     GOMAP__BODY bool name##_delete(gomap *m, K key) {                                                        \
         if (!GOMAP__WRITES_INLINE(m)) return gomap_delete(m, &key);                                          \
         uint64_t h_ = gomap__hash_int(m, name##_bits(key));                                                  \
-        if (GOMAP__UNLIKELY(h_ < m->split)) return gomap_delete(m, &key);                                    \
+        if (GOMAP__UNLIKELY(h_ < m->split)) return gomap__typed_delete(m, h_, &key);                         \
         uint64_t group_ = gomap__group_of(h_, m->ngroups);                                                   \
         uint8_t *meta_ = m->meta + group_ * 16;                                                              \
         unsigned hits_ = gomap__match(meta_, h_);                                                            \
@@ -192,8 +197,8 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
                 unsigned i_ = (unsigned)__builtin_ctz(hits_);                                                \
                 uint8_t *s_ = slots_ + (size_t)i_ * sizeof(struct name##_slot);                              \
                 if (GOMAP__LIKELY(!memcmp(s_, &key, sizeof key))) {                                          \
-                    if (GOMAP__UNLIKELY(!gomap__erases_simply(m, meta_, group_)))                            \
-                        return gomap_delete(m, &key);                                                        \
+                    if (GOMAP__UNLIKELY(!gomap__erases_simply(m, group_)))                                   \
+                        return gomap__typed_delete(m, h_, &key);                                             \
                     memset(s_, 0, sizeof(struct name##_slot));                                               \
                     meta_[i_] = 0;                                                                           \
                     m->epoch++;                                                                              \
@@ -203,7 +208,8 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
                 hits_ &= hits_ - 1;                                                                          \
             } while (hits_);                                                                                 \
         }                                                                                                    \
-        return GOMAP__UNLIKELY(gomap__overflowed(meta_, gomap__tag(h_))) && gomap_delete(m, &key);           \
+        return GOMAP__UNLIKELY(gomap__overflowed(meta_, gomap__tag(h_))) &&                                  \
+               gomap__typed_delete(m, h_, &key);                                                             \
     }                                                                                                        \
     GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key), GOMAP__ITER_INLINE(name, V))
 

@@ -146,7 +146,8 @@ static void test_every_way_down(void **st) {
         }
 }
 
-/* Down and up again many times: memory stays within what the load limit and the growth factor of two allow. */
+/* Down and up again many times: memory stays within what the load limit and the growth factor of two allow, besides
+ * the old array of a table that is on its way into a new one. */
 static void test_breathing(void **st) {
     (void)st;
     enum { HIGH = 15000, LOW = 500 };
@@ -155,7 +156,7 @@ static void test_breathing(void **st) {
     for (uint64_t round = 0; round < t_scale(60, 600); round++) {
         for (; high < low + HIGH; high++) t_put(m, high, t_mix(high));
         gomap_stats s = t_stats(m);
-        if (s.bytes > most) most = s.bytes;
+        if (s.bytes - s.bytes_moving > most) most = s.bytes - s.bytes_moving;
         assert_true(s.slots * 38 / 100 <= s.entries); /* grown by 2 at 0.80, less what quads round up */
         check_chains(m);
         for (; low < high - LOW; low++) assert_true(gomap_delete(m, &low));
