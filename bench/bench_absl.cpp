@@ -1,14 +1,27 @@
-// absl::flat_hash_map; BENCH_FOLD: with the hash shared by all engines.
+// absl::flat_hash_map; BENCH_AES: with gomap's hash.
 #include "engine_std.h"
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/strings/string_view.h>
 
-#ifdef BENCH_FOLD
-constexpr char name[] = "absl-fold";
-using Map = absl::flat_hash_map<uint64_t, uint64_t, bench::FoldHash>;
+template <class T> struct Pick;
+#ifdef BENCH_AES
+#include "hash_aes.h"
+template <class T> struct Pick {
+    using Map = absl::flat_hash_map<typename T::Key, typename T::Value, bench::AesInt>;
+};
+template <> struct Pick<bench::Strings> {
+    using Map =
+        absl::flat_hash_map<std::string, uint64_t, bench::AesStr<absl::string_view>, std::equal_to<>>;
+};
 #else
-constexpr char name[] = "absl";
-using Map = absl::flat_hash_map<uint64_t, uint64_t>;
+template <class T> struct Pick {
+    using Map = absl::flat_hash_map<typename T::Key, typename T::Value>;
+};
+template <> struct Pick<bench::Strings> {
+    using Map = absl::flat_hash_map<std::string, uint64_t>;
+};
 #endif
+template <class T> using Engine = bench::StdLike<T, typename Pick<T>::Map, absl::string_view>;
 
-int main(int argc, char **argv) { return bench::main<bench::StdLike<Map, name>>(argc, argv); }
+int main(int argc, char **argv) { return bench::main<Engine>(argc, argv); }

@@ -1,13 +1,10 @@
-// gomap through its typed interface; BENCH_GENERIC: through the generic one; BENCH_FOLD: generic, with the
-// hash shared by all engines as a user function.
+// gomap through its typed interface; BENCH_GENERIC: through the generic one.
 #include "engine_gomap.h"
 
-#if defined(BENCH_FOLD)
-using Engine = bench::GomapGeneric<false>;
-#elif defined(BENCH_GENERIC)
-using Engine = bench::GomapGeneric<true>;
+#ifdef BENCH_GENERIC
+template <class T> using Engine = bench::GomapGeneric<T>;
 #else
-using Engine = bench::GomapTyped;
+template <class T> using Engine = bench::GomapTyped<T>;
 #endif
 
 int main(int argc, char **argv) { return bench::main<Engine>(argc, argv); }

@@ -1,17 +1,17 @@
-// The benchmark: one set of operations on a map from uint64_t to uint64_t, run on any engine.
+// The benchmark: one set of operations, run on any engine and any of the types in types.h.
 //
-// Each engine is a program of its own (bench_*.cpp) that includes this file; one process measures all
-// operations at one size and prints one line of JSON.  script/bench runs the programs alternately, so
-// that a slow phase of the machine hits every engine alike, and takes medians over the rounds.
-//
-// An engine is a class with
-//     static const char *name();                 as it appears in the report
-//     void reserve(size_t n);
-//     void put(uint64_t key, uint64_t value);    insert or assign
-//     const uint64_t *get(uint64_t key) const;   nullptr: absent
-//     bool erase(uint64_t key);
+// Each engine is a program of its own (bench_*.cpp) that includes this file and ends with
+// bench::main<Engine>(argc, argv); runner.py says how such a program is called and what it prints.
+// An engine is a class template whose argument T is one of the types, with
+//     void put(const Key &, const Value &);      insert or assign
+//     const Value *get(const Key &) const;       nullptr: absent
+//     bool erase(const Key &);
 //     template <class F> void each(F f) const;   f(key, value) for every entry
-// Constructing one gives an empty map; running out of memory ends the program.
+// and, where it can,
+//     void reserve(size_t n);
+//     void get_many(const Key *keys, size_t n, const void **values) const;
+//     bool growing() const;                      is about half of a step by step growth done?
+// Constructing one gives an empty map; it owns copies of its keys; running out of memory ends the program.
 //
 // Time is processor time of this process: what others on the machine take is not counted.  The cost of
 // reading the clock is measured and taken off.  Lookups are the best of PASSES passes over the same
@@ -20,50 +20,25 @@
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
+#include "types.h"
+
 #include <algorithm>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <memory>
-#include <numeric>
-#include <unistd.h>
-#include <vector>
+#include <string>
 
 namespace bench {
 
-constexpr size_t OPS_MIN = 1000000; // small sizes are repeated up to this many operations
-constexpr size_t QUERIES_MAX = 4000000;
+constexpr size_t WORK = 1000000; // small sizes are repeated up to this many operations
+constexpr size_t QUERIES_PER_WORK = 4;
+constexpr size_t BATCH = 256;  // keys a call of hit_batched
+constexpr size_t TURNOVER = 10; // times the entries are replaced before miss_churned
 constexpr int PASSES = 3;
 
-// splitmix64: a bijection, so different i give different keys.
-inline uint64_t mix(uint64_t i) {
-    i += 0x9e3779b97f4a7c15;
-    i = (i ^ (i >> 30)) * 0xbf58476d1ce4e5b9;
-    i = (i ^ (i >> 27)) * 0x94d049bb133111eb;
-    return i ^ (i >> 31);
-}
-
-// The hash that all engines can be given ("fold" in the report): the key, blinded by a seed drawn when the
-// program starts, times a constant; both halves of the product folded together.  One multiply, good in all
-// bits.
-inline uint64_t fold_seed() {
-    static const uint64_t seed = mix((uint64_t)getpid() ^ (uint64_t)time(nullptr) << 32);
-    return seed;
-}
-inline uint64_t fold(uint64_t key, uint64_t seed) {
-    const unsigned __int128 product = (unsigned __int128)(key ^ seed) * 0x9e3779b97f4a7c15;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-struct FoldHash {
-    using is_avalanching = void;
-    uint64_t seed = fold_seed();
-    size_t operator()(uint64_t key) const { return fold(key, seed); }
-};
-
 [[noreturn]] inline void fail(const char *what) {
-    std::fprintf(stderr, "bench: %s\n", what);
+    std::fprintf(stderr, "%s\n", what);
     std::exit(1);
 }
 inline void check(bool ok, const char *what) {
@@ -86,15 +61,26 @@ inline double clock_cost() {
     return least;
 }
 
+// The code whose time is taken, and nothing else: callgrind counts instructions inside functions of this name.
+template <class F> __attribute__((noinline)) void measured(F &f) { f(); }
+
 class Timer {
   public:
     explicit Timer(double cost) : cost_(cost) {}
-    void start() { began_ = cpu_ns(); }
-    void stop() { total_ += cpu_ns() - began_ - cost_; }
-    double per(size_t operations) const { return total_ / (double)operations; }
+    template <class F> void time(size_t operations, F f) {
+        const double start = cpu_ns();
+        measured(f);
+        const double took = cpu_ns() - start - cost_;
+        total_ += took, operations_ += operations;
+        best_ = std::min(best_, took / (double)operations);
+    }
+    double best() const { return best_; }
+    double mean() const { return total_ / (double)operations_; }
+    size_t operations() const { return operations_; }
 
   private:
-    double cost_, began_ = 0, total_ = 0;
+    double cost_, total_ = 0, best_ = 1e18;
+    size_t operations_ = 0;
 };
 
 inline size_t resident_bytes() {
@@ -108,190 +94,317 @@ inline size_t resident_bytes() {
     return kib * 1024;
 }
 
-template <class Engine> class Run {
+struct Options {
+    size_t n = 0, work = WORK;
+    uint64_t seed = 1;
+    std::string ops; // ",a,b," or empty: all
+    bool wants(const char *op) const {
+        return ops.empty() || ops.find(std::string(",") + op + ",") != std::string::npos;
+    }
+};
+
+template <class T, class Engine> class Run {
   public:
-    Run(size_t size, uint64_t seed) : n_(size), seed_(seed), cost_(clock_cost()), keys_(size) {
-        for (size_t i = 0; i < n_; i++) keys_[i] = mix(seed_ + i);
-        const size_t queries = std::clamp(n_, OPS_MIN, QUERIES_MAX);
-        for (size_t i = 0; i < queries; i++) {
-            hits_.push_back(keys_[random(i) % n_]);
-            misses_.push_back(mix(seed_ + n_ + i)); // never put until churn, which comes later
-        }
-        volatile uint64_t touch = hits_[0] ^ misses_[0];
-        (void)touch;
+    using Key = typename T::Key;
+    using Value = typename T::Value;
+
+    explicit Run(const Options &options)
+        : o_(options), n_(options.n),
+          queries_(std::clamp(options.n, options.work, QUERIES_PER_WORK * options.work)), cost_(clock_cost()),
+          keys_(n_) {
+        for (size_t i = 0; i < n_; i++) keys_.add(o_.seed, i);
     }
 
     void all() {
-        memory(); // first: the heap is still fresh
-        insert("insert_reserved", true);
-        insert("insert", false);
-        auto map = filled(false);
-        lookups(*map);
-        dependent(*map);
-        iterate(*map);
-        churn(*map);
-        erase(*map);
+        if (o_.wants("rss")) rss(); // first: the heap is still fresh
+        if constexpr (requires(Engine &e) { e.reserve(1); })
+            if (o_.wants("insert_reserved")) insert("insert_reserved", [&](Engine &map) { map.reserve(n_); });
+        if (o_.wants("insert")) insert("insert", [](Engine &) {});
+        if (o_.wants("erase")) erase();
+        if (o_.wants("hit_growing")) hit_growing();
+        if (o_.wants("hit") || o_.wants("hit_dependent") || o_.wants("hit_batched") || o_.wants("miss") ||
+            o_.wants("iterate") || o_.wants("churn") || o_.wants("miss_churned")) {
+            auto map = filled();
+            if (o_.wants("hit")) hit(*map, "hit", n_);
+            if (o_.wants("hit_dependent")) hit_dependent(*map);
+            if (o_.wants("hit_batched")) hit_batched(*map);
+            if (o_.wants("miss")) miss(*map, "miss");
+            if (o_.wants("iterate")) iterate(*map);
+            if (o_.wants("churn") || o_.wants("miss_churned")) churn(*map); // changes the map: last
+        }
     }
 
     void print() const {
-        std::printf("{\"engine\":\"%s\",\"size\":%zu", Engine::name(), n_);
-        for (const auto &r : results_) std::printf(",\"%s\":%.3f", r.first, r.second);
-        std::printf("}\n");
+        std::printf("{\"type\":\"%s\",\"n\":%zu,\"results\":{%s}}\n", T::name, n_, results_.c_str());
     }
 
   private:
-    uint64_t random(uint64_t i) const { return mix(i ^ (seed_ << 20) ^ 0x5bd1e995); }
-    size_t repeats() const { return std::max<size_t>(1, OPS_MIN / n_); }
-    void result(const char *what, double value) { results_.emplace_back(what, value); }
+    // Key numbers: [0, n) are put first, then queries_ are never put, then come new keys.
+    size_t first_miss() const { return n_ + n_; } // hit_growing puts up to n more
+    size_t first_fresh() const { return first_miss() + queries_; }
+
+    uint64_t random(uint64_t i) const { return mix(i ^ (o_.seed << 20) ^ 0x5bd1e995); }
+    size_t repeats() const { return std::max<size_t>(1, o_.work / n_); }
+
+    void result(const char *what, double value, size_t operations) {
+        char text[100];
+        std::snprintf(text, sizeof text, "%s\"%s\":[%.3f,%zu]", results_.empty() ? "" : ",", what, value,
+                      operations);
+        results_ += text;
+    }
 
     void fill(Engine &map) const {
-        for (size_t i = 0; i < n_; i++) map.put(keys_[i], i);
+        for (size_t i = 0; i < n_; i++) map.put(keys_[i], T::value(i));
     }
-    std::unique_ptr<Engine> filled(bool reserved) const {
+    std::unique_ptr<Engine> filled() const {
         auto map = std::make_unique<Engine>();
-        if (reserved) map->reserve(n_);
         fill(*map);
         return map;
     }
 
-    void memory() {
+    void rss() {
         std::vector<std::unique_ptr<Engine>> maps(repeats());
         const size_t before = resident_bytes();
-        for (auto &map : maps) map = filled(false);
-        const size_t after = resident_bytes();
-        result("rss_per_entry", (double)(after - before) / (double)(maps.size() * n_));
+        for (auto &map : maps) map = filled();
+        const size_t after = resident_bytes(), entries = maps.size() * n_;
+        result("rss", after > before ? (double)(after - before) / (double)entries : 0, entries);
     }
 
-    void insert(const char *what, bool reserved) {
+    template <class Prepare> void insert(const char *what, Prepare prepare) {
         Timer timer(cost_);
         for (size_t r = 0; r < repeats(); r++) {
             Engine map;
-            timer.start();
-            if (reserved) map.reserve(n_);
-            fill(map);
-            timer.stop();
-            check(map.get(keys_[n_ / 2]) && *map.get(keys_[n_ / 2]) == n_ / 2,
-                  "a key is missing after insert");
+            timer.time(n_, [&] {
+                prepare(map);
+                fill(map);
+            });
+            const Value *found = map.get(keys_[n_ / 2]);
+            check(found && T::id(*found) == n_ / 2, "a key is missing after insert");
         }
-        result(what, timer.per(repeats() * n_));
+        result(what, timer.mean(), timer.operations());
     }
 
-    void lookups(const Engine &map) {
-        double hit = 1e9, miss = 1e9;
-        for (int pass = 0; pass < PASSES; pass++) {
-            size_t found = 0;
-            Timer timer(cost_);
-            timer.start();
-            for (const uint64_t key : hits_) found += map.get(key) != nullptr;
-            timer.stop();
-            check(found == hits_.size(), "a key that was put is not found");
-            hit = std::min(hit, timer.per(hits_.size()));
-
-            found = 0;
-            Timer other(cost_);
-            other.start();
-            for (const uint64_t key : misses_) found += map.get(key) != nullptr;
-            other.stop();
-            check(found == 0, "a key that was never put is found");
-            miss = std::min(miss, other.per(misses_.size()));
+    // Everything, in random order, from a map that was just filled.
+    void erase() {
+        std::vector<size_t> at(n_);
+        for (size_t i = 0; i < n_; i++) at[i] = i;
+        for (size_t i = n_ - 1; i > 0; i--) std::swap(at[i], at[random(i) % (i + 1)]);
+        Keys<Key> order(n_);
+        for (const size_t i : at) order.add(o_.seed, i);
+        Timer timer(cost_);
+        for (size_t r = 0; r < repeats(); r++) {
+            auto map = filled();
+            size_t gone = 0, left = 0;
+            timer.time(n_, [&] {
+                for (const Key &key : order) gone += map->erase(key);
+            });
+            map->each([&](const Key &, const Value &) { left++; });
+            check(gone == n_, "erase did not find what was put");
+            check(left == 0, "entries are left after erasing all");
         }
-        result("hit", hit);
-        result("miss", miss);
+        result("erase", timer.mean(), timer.operations());
+    }
+
+    // Queries for hits among the first n keys, and the sum of their values.
+    Keys<Key> hits(size_t n, uint64_t *sum) const {
+        Keys<Key> keys(queries_);
+        *sum = 0;
+        for (size_t i = 0; i < queries_; i++) {
+            const size_t at = random(i) % n;
+            keys.add(o_.seed, at);
+            *sum += at;
+        }
+        return keys;
+    }
+
+    void hit(const Engine &map, const char *what, size_t n) {
+        uint64_t want;
+        const Keys<Key> keys = hits(n, &want);
+        Timer timer(cost_);
+        for (int pass = 0; pass < PASSES; pass++) {
+            uint64_t sum = 0;
+            timer.time(keys.size(), [&] {
+                for (const Key &key : keys) {
+                    const Value *found = map.get(key);
+                    if (found) sum += T::id(*found);
+                }
+            });
+            check(sum == want, "a key that was put is not found");
+        }
+        result(what, timer.best(), timer.operations());
+    }
+
+    // A hit while the table grows.  An engine that grows all at once has no such state: its usual hit.
+    void hit_growing() {
+        auto map = std::make_unique<Engine>();
+        size_t n = n_;
+        if constexpr (requires(const Engine &e) { e.growing(); }) {
+            map->reserve(n_); // makes the next growth start at about n
+            fill(*map);
+            Keys<Key> more(n_);
+            for (; !map->growing() && more.size() < n_; n++) {
+                more.add(o_.seed, n);
+                map->put(more[more.size() - 1], T::value(n));
+            }
+            if (!map->growing() && n_ < 1000) return; // small tables grow at once
+            check(map->growing(), "no growth began");
+        } else {
+            fill(*map);
+        }
+        hit(*map, "hit_growing", n);
     }
 
     // The key of each lookup needs the value of the one before, so that the processor cannot overlap them.
-    void dependent(const Engine &map) {
-        double best = 1e9;
-        const size_t queries = std::min(hits_.size(), OPS_MIN);
+    void hit_dependent(const Engine &map) {
+        uint64_t want;
+        const Keys<Key> keys = hits(n_, &want);
+        const size_t queries = std::min(queries_, o_.work);
+        Timer timer(cost_);
         for (int pass = 0; pass < PASSES; pass++) {
             uint64_t value = 0;
-            Timer timer(cost_);
-            timer.start();
-            for (size_t i = 0; i < queries; i++) {
-                const uint64_t *found = map.get(hits_[i] + (value >> 63)); // values are below 2^63: + 0
-                value = found ? *found : ~0ull; // a miss makes every key after it wrong too
-            }
-            timer.stop();
-            check(value < n_, "a key that was put is not found");
-            best = std::min(best, timer.per(queries));
+            timer.time(queries, [&] {
+                for (size_t i = 0; i < queries; i++) {
+                    const Value *found = map.get(T::after(keys[i], value));
+                    if (!found) fail("a key that was put is not found");
+                    value = T::id(*found);
+                }
+            });
+            check(value == random(queries - 1) % n_, "a key has the value of another");
         }
-        result("dependent_hit", best);
+        result("hit_dependent", timer.best(), timer.operations());
+    }
+
+    // Many keys a call where the engine has such a call, else the plain loop that does the same.
+    void hit_batched(const Engine &map) {
+        uint64_t want;
+        const Keys<Key> keys = hits(n_, &want);
+        const void *found[BATCH]; // of Value
+        Timer timer(cost_);
+        for (int pass = 0; pass < PASSES; pass++) {
+            uint64_t sum = 0;
+            timer.time(keys.size(), [&] {
+                for (size_t at = 0; at < keys.size(); at += BATCH) {
+                    const size_t batch = std::min(BATCH, keys.size() - at);
+                    if constexpr (requires { map.get_many(keys.data(), batch, found); })
+                        map.get_many(keys.data() + at, batch, found);
+                    else
+                        for (size_t i = 0; i < batch; i++) found[i] = map.get(keys[at + i]);
+                    for (size_t i = 0; i < batch; i++)
+                        if (found[i]) sum += T::id(*static_cast<const Value *>(found[i]));
+                }
+            });
+            check(sum == want, "a key that was put is not found in a batch");
+        }
+        result("hit_batched", timer.best(), timer.operations());
+    }
+
+    void miss(const Engine &map, const char *what) {
+        Keys<Key> keys(queries_);
+        for (size_t i = 0; i < queries_; i++) keys.add(o_.seed, first_miss() + i);
+        Timer timer(cost_);
+        for (int pass = 0; pass < PASSES; pass++) {
+            size_t found = 0;
+            timer.time(keys.size(), [&] {
+                for (const Key &key : keys) found += map.get(key) != nullptr;
+            });
+            check(found == 0, "a key that was never put is found");
+        }
+        result(what, timer.best(), timer.operations());
     }
 
     void iterate(const Engine &map) {
-        Timer timer(cost_);
-        uint64_t sum = 0;
-        size_t seen = 0;
-        for (size_t r = 0; r < repeats(); r++) {
-            timer.start();
-            map.each([&](uint64_t key, uint64_t value) { sum += key ^ value, seen++; });
-            timer.stop();
-        }
         uint64_t want = 0;
-        for (size_t i = 0; i < n_; i++) want += keys_[i] ^ i;
-        check(seen == n_ * repeats() && sum == want * repeats(), "iteration is not complete");
-        result("iterate", timer.per(seen));
+        for (size_t i = 0; i < n_; i++) want += T::glance(keys_[i]) ^ i;
+        Timer timer(cost_);
+        for (size_t r = 0; r < repeats(); r++) {
+            uint64_t sum = 0;
+            size_t seen = 0;
+            timer.time(n_, [&] {
+                map.each([&](const Key &key, const Value &value) {
+                    sum += T::glance(key) ^ T::id(value), seen++;
+                });
+            });
+            check(seen == n_ && sum == want, "iteration is not complete");
+        }
+        result("iterate", timer.mean(), timer.operations());
     }
 
     // Erase a random entry, put a new one: the size stays, the table turns over.
     void churn(Engine &map) {
-        const size_t pairs = std::max(OPS_MIN, n_);
-        std::vector<uint64_t> fresh(pairs), where(pairs);
-        for (size_t i = 0; i < pairs; i++) {
-            fresh[i] = mix(seed_ + 2 * n_ + QUERIES_MAX + i);
-            where[i] = random(i + pairs) % n_;
-        }
-        size_t gone = 0;
+        std::vector<size_t> live(n_); // numbers of the keys that are in the map
+        for (size_t i = 0; i < n_; i++) live[i] = i;
+        const size_t timed = std::max(n_, o_.work), all = std::max(timed, TURNOVER * n_);
+        size_t fresh = first_fresh();
         Timer timer(cost_);
-        timer.start();
-        for (size_t i = 0; i < pairs; i++) {
-            uint64_t &key = keys_[where[i]];
-            gone += map.erase(key);
-            key = fresh[i];
-            map.put(key, i);
+        for (size_t done = 0; done < (o_.wants("miss_churned") ? all : timed);) {
+            const size_t pairs = std::min(o_.work, all - done);
+            Keys<Key> out(pairs), in(pairs);
+            for (size_t i = 0; i < pairs; i++, fresh++) {
+                size_t &place = live[random(fresh) % n_];
+                out.add(o_.seed, place);
+                in.add(o_.seed, fresh);
+                place = fresh;
+            }
+            size_t gone = 0;
+            const auto turn = [&] {
+                for (size_t i = 0; i < pairs; i++) {
+                    gone += map.erase(out[i]);
+                    map.put(in[i], T::value(i));
+                }
+            };
+            if (done < timed)
+                timer.time(pairs, turn);
+            else
+                turn();
+            check(gone == pairs, "churn did not find what it put");
+            done += pairs;
         }
-        timer.stop();
-        check(gone == pairs, "churn did not find what it put");
-        result("churn", timer.per(pairs));
+        if (o_.wants("churn")) result("churn", timer.mean(), timer.operations());
+        if (o_.wants("miss_churned")) miss(map, "miss_churned");
     }
 
-    // Everything, in random order.  Tables that are small are filled and emptied again and again.
-    void erase(Engine &map) {
-        std::vector<uint64_t> order(keys_);
-        for (size_t i = n_ - 1; i > 0; i--) std::swap(order[i], order[random(i) % (i + 1)]);
-        Timer timer(cost_);
-        size_t gone = 0;
-        for (size_t r = 0; r < repeats(); r++) {
-            if (r) fill(map);
-            timer.start();
-            for (const uint64_t key : order) gone += map.erase(key);
-            timer.stop();
-        }
-        check(gone == n_ * repeats(), "erase did not find what was put");
-        size_t left = 0;
-        map.each([&](uint64_t, uint64_t) { left++; });
-        check(left == 0, "entries are left after erasing all");
-        result("erase", timer.per(gone));
-    }
-
-    size_t n_;
-    uint64_t seed_;
-    double cost_;
-    std::vector<uint64_t> keys_, hits_, misses_;
-    std::vector<std::pair<const char *, double>> results_;
+    const Options o_;
+    const size_t n_, queries_;
+    const double cost_;
+    Keys<Key> keys_;
+    std::string results_;
 };
 
-// main of every program: PROGRAM SIZE [SEED]
-template <class Engine> int main(int argc, char **argv) {
-    char *end = nullptr;
-    const unsigned long long size = argc > 1 ? std::strtoull(argv[1], &end, 10) : 0;
-    if (argc < 2 || argc > 3 || *end || size < 1 || size > 1000000000ull) {
-        std::fprintf(stderr, "usage: %s SIZE [SEED]   (1 .. 10^9 entries)\n", argv[0]);
-        return 2;
-    }
-    Run<Engine> run(size, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
+template <class T, template <class> class Engine> bool run_if(const char *type, const Options &options) {
+    if (std::strcmp(type, T::name) != 0) return false;
+    Run<T, Engine<T>> run(options);
     run.all();
     run.print();
+    return true;
+}
+
+// main of every program; the options as runner.py gives them
+template <template <class> class Engine> int main(int argc, char **argv) {
+    Options o;
+    bool ok = argc >= 3 && argc % 2 == 1;
+    const auto number = [&](const char *text) {
+        char *end = nullptr;
+        const unsigned long long value = std::strtoull(text, &end, 10);
+        ok = ok && *text && !*end && value >= 1 && value <= 1000000000ull;
+        return value;
+    };
+    if (ok) o.n = number(argv[2]);
+    for (int i = 3; ok && i < argc; i += 2) {
+        const std::string name = argv[i];
+        if (name == "--seed")
+            o.seed = number(argv[i + 1]);
+        else if (name == "--work")
+            o.work = number(argv[i + 1]);
+        else if (name == "--ops")
+            o.ops = std::string(",") + argv[i + 1] + ",";
+        else
+            ok = false;
+    }
+    if (!ok || !(run_if<U64, Engine>(argv[1], o) || run_if<U32, Engine>(argv[1], o) ||
+                 run_if<Strings, Engine>(argv[1], o) || run_if<Big, Engine>(argv[1], o))) {
+        std::fprintf(stderr, "usage: %s TYPE N [--seed S] [--ops A,B] [--work W]   (N: 1 .. 10^9)\n", argv[0]);
+        return 2;
+    }
     return 0;
 }
 

@@ -250,16 +250,16 @@ static void look_closer(struct ms_reader *r, struct ms_snapshot *s, struct ms_ma
     struct ms_error err = {""};
     uint64_t bound;
     size_t n;
-    int status = ms_gomap_detail(r, s, m, &d, &err);
+    int status = ms_map_detail(r, s, m, &d, &err);
     require(verb_status(status) && (status == MS_OK || err.line[0]));
     if (status == MS_OK) {
         check_map(&d.map);
-        require(verb_status(ms_gomap_cells(r, s, &d.map, false, 0, UINT32_MAX, CELLS, &c, &bound, &err)));
-        require(verb_status(ms_gomap_cells(r, s, &d.map, true, 0, UINT32_MAX, CELLS, &other, &bound, &err)));
+        require(verb_status(ms_map_cells(r, s, &d.map, false, 0, UINT32_MAX, CELLS, &c, &bound, &err)));
+        require(verb_status(ms_map_cells(r, s, &d.map, true, 0, UINT32_MAX, CELLS, &other, &bound, &err)));
         require(c.count <= CELLS && other.count <= CELLS);
-        require(verb_status(ms_gomap_groups(r, s, &d.map, 2, 7, &g, &n, &err)));
+        require(verb_status(ms_map_groups(r, s, &d.map, 2, 7, &g, &n, &err)));
         struct ms_map copy = d.map;
-        require(verb_status(ms_gomap_resident(r, s, &copy, &err)));
+        require(verb_status(ms_map_resident(r, s, &copy, &err)));
         if (drawn) draw(f, s, &d, &c);
     }
     free(g);

@@ -208,18 +208,27 @@ gomap_err gomap_pop_any(gomap *m, void *key, void *value) {
     return found ? GOMAP_OK : GOMAP_ENOENT;
 }
 
+/* Table, stash and flood list each by the share of the entries they hold. */
+static uint8_t *random_slot(struct gomap *m) {
+    uint64_t rank = below(m->count), in_table = gomap__main_count(m);
+    struct place p;
+    if (rank >= in_table) {
+        struct gomap_flood *f = m->side->flood;
+        if (!f) return random_slot(m->side->stash);
+        while (rank-- > in_table) f = f->next;
+        return gomap__flood_slot(m->desc, f);
+    }
+    if (draw(m, 4096, &p)) return p.slot;
+    struct nth n = {.want = rank}; /* a nearly empty table, with which gomap__each begins */
+    gomap__each(m, is_nth, &n);
+    return n.found.slot;
+}
+
 gomap_err gomap_random(const gomap *cm, const void **key, void **value, gomap_str *scratch) {
     struct gomap *m = (struct gomap *)(uintptr_t)cm;
     if (!m || !gomap__read_ok(m, "random") || !m->count) return GOMAP_ENOENT;
     gomap_str local;
-    uint64_t in_table = gomap__main_count(m);
-    struct place p;
-    if (in_table < m->count || !draw(m, 4096, &p)) { /* a stash, or a nearly empty table: by rank */
-        struct nth n = {.want = below(m->count)};
-        gomap__each(m, is_nth, &n);
-        p = n.found;
-    }
-    uint8_t *slot = p.slot;
+    uint8_t *slot = random_slot(m);
     if (m->desc->flags & GOMAP_F_STR && key && !scratch) return GOMAP_EINVAL;
     if (key) *key = gomap__slot_key(m->desc, slot, scratch ? scratch : &local);
     if (value) *value = gomap__slot_val(m->desc, slot);

@@ -37,6 +37,7 @@ static const struct setting settings[] = {
     {"policy.range_from_bytes", PROCESS, UINT64_C(1) << 40, W(range_from), 0, 8, {0}},
     {"policy.log", PROCESS, 1, W(log), 0, 1, {0}},
     {"policy.registry", PROCESS, 1, W(registry), 0, 1, {0}},
+    {"policy.ranges_max", PROCESS, UINT64_MAX, W(max_ranges), 0, 8, {0}},
     STATISTIC(entries),
     STATISTIC(slots),
     STATISTIC(groups),
@@ -98,7 +99,7 @@ const char *gomap_ctl_name(size_t i) { return i < SETTINGS ? settings[i].name : 
 /* Make a changed policy felt by the table there is. */
 static void apply(gomap *m) {
     struct gomap__side *side = gomap__side(m);
-    gomap__range_advise(&side->range, side->policy_huge);
+    if (side->range.base) gomap__range_advise(&side->range, side->policy_huge);
     gomap__set_limits(m);
 }
 

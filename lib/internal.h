@@ -86,7 +86,8 @@ enum {
     GOMAP_FAULT_PROTECT = 3,
     GOMAP_FAULT_MADVISE = 4,
     GOMAP_FAULT_RANDOM = 5,
-    GOMAP_FAULT_MUNMAP = 6
+    GOMAP_FAULT_MUNMAP = 6,
+    GOMAP_FAULT_STRICT = 7 /* nonzero: as under vm.overcommit_memory = 2 */
 };
 extern int (*gomap__fault)(int what); /* tests: nonzero makes the call fail; only there with GOMAP_FAULTS */
 #ifdef GOMAP_FAULTS
@@ -104,6 +105,7 @@ struct range {
     uint64_t committed[3]; /* bytes readable and writable from the area's start */
     uint64_t give[3];      /* above this, up to committed, an area is being given back to the OS */
     uint8_t huge;
+    uint8_t locked; /* what is committed is locked in memory, as mlockall(MCL_FUTURE) asks */
 };
 
 struct gomap__side;
@@ -116,7 +118,7 @@ bool gomap__range_make(struct range *r, const struct gomap_desc *d, uint64_t gro
                        int huge);
 bool gomap__range_commit(struct range *r, const struct gomap_desc *d, uint64_t groups);
 void gomap__range_free(struct range *r);
-void gomap__range_advise(const struct range *r, int huge);
+void gomap__range_advise(struct range *r, int huge);
 bool gomap__range_give(struct gomap *m, struct range *r);
 bool gomap__range_pending(const struct range *r);
 void gomap__range_keep(struct range *r, const struct gomap_desc *d, uint64_t groups);
@@ -149,7 +151,9 @@ struct gomap__side {
     struct gomap_side pub;
     struct range range; /* base NULL: none */
     struct arena arena;
-    gomap_alloc alloc; /* alloc NULL: malloc and mmap */
+    struct sweep *sweep; /* NULL: none is under way (shrink.c) */
+    void *ctx;           /* of the user's functions */
+    uint8_t own_alloc;   /* the map has an allocator of its own: alloc[0] */
     uint8_t policy_mode, policy_huge, policy_shrink, own_seed_family;
     uint8_t used_quad; /* a quad was in use since the seed was drawn */
     uint8_t alarmed;
@@ -166,26 +170,20 @@ struct gomap__side {
     uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
     struct gomap_node *spare; /* nodes secured for steps */
     uint64_t nspare;
-    /* sweep: a pass over all quads that measures density and returns empty pages */
-    uint64_t sweep_at, sweep_run;
-    uint32_t *sweep_hist; /* pairs of quads by entries, while sweeping */
-    uint32_t sweep_pair;
-    bool sweeping;
     uint64_t quiet;       /* deletes to wait before the next sweep (hysteresis), */
     uint64_t swept_count; /* unless half of what it found has gone */
-    void *ctx; /* of the user's functions */
-    char *name_own;
-    char *limbo; /* string popped last, kept for the caller until the next pop */
+    char *limbo;          /* string popped last, kept for the caller until the next pop */
     uint32_t limbo_len;
     uint32_t idle_swept;
     struct gomap *parent; /* of a stash */
     uint64_t flood_serial;
+    gomap_alloc alloc[]; /* one with own_alloc, else none: malloc and mmap */
 };
 static inline struct gomap__side *gomap__side(const struct gomap *m) { return (struct gomap__side *)m->side; }
 static inline void *gomap__ctx(const struct gomap *m) { return m->side ? gomap__side(m)->ctx : NULL; }
 static inline const gomap_alloc *gomap__allocator(const struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
-    return s && s->alloc.alloc ? &s->alloc : NULL;
+    return s && s->own_alloc ? s->alloc : NULL;
 }
 
 /* ---- the process: one struct, all there is of global state ------------------------------------- */
@@ -197,7 +195,8 @@ struct world {
     gomap_fatal_fn fatal;
     uint8_t fork_mark; /* value of gomap.writing in this process image: generation << 1 | 1 */
     uint8_t cpu_aes;
-    uint64_t max_ranges, ranges; /* mappings allowed to us */
+    uint64_t max_ranges, ranges; /* reserved ranges allowed, and alive */
+    uint64_t reserved;           /* bytes of address space in them */
     bool strict_commit;          /* vm.overcommit_memory = 2 */
 };
 extern struct world gomap__world;
@@ -377,10 +376,12 @@ void gomap__free_limbo(struct gomap *m);
 /* Protected: a program that names it must not get a copy of its own. */
 extern __attribute__((visibility("protected"))) struct gomap_root gomap_inspect_root_1;
 bool gomap__register(struct gomap *m);
-void gomap__unregister(struct gomap *m);
+bool gomap__register_as(void *map, uint64_t *id, uint32_t kind); /* kind: GOMAP_KIND_* */
+void gomap__unregister(uint64_t id);
 bool gomap__registered(const struct gomap *m);
 const struct gomap_desc *gomap__intern(const struct gomap_desc *d);
 void gomap__event(const struct gomap *m, int kind, uint64_t a, uint64_t b);
+void gomap__event_of(uint64_t map_id, int kind, uint64_t a, uint64_t b);
 uint64_t gomap__now_ns(void);
 void gomap__for_each_map(bool (*fn)(struct gomap *m, void *ctx), void *ctx);
 
@@ -389,6 +390,7 @@ void gomap__conf_load(void);
 void gomap__log(const struct gomap *m, const char *what, uint64_t a, uint64_t b);
 void gomap__backtrace(const struct gomap *m);
 void gomap__misuse(const struct gomap *m, const char *what);
+void gomap__fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool gomap__write_begin_slow(struct gomap *m, const char *op);
 
 static inline bool gomap__alive(const struct gomap *m) {

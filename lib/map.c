@@ -97,16 +97,18 @@ static char *copy_text(const gomap_alloc *al, const char *s) {
     return p ? strcpy(p, s) : NULL;
 }
 
-static void free_text(const gomap_alloc *al, char *s) {
-    if (s) gomap__dealloc(al, s, strlen(s) + 1, 1);
+static void free_text(const gomap_alloc *al, const char *s) {
+    if (s) gomap__dealloc(al, (void *)(uintptr_t)s, strlen(s) + 1, 1);
 }
 
 static struct gomap__side *make_side(struct gomap *m, const gomap_alloc *al) {
-    struct gomap__side *s = gomap__alloc(al, sizeof *s, 16);
+    size_t size = sizeof(struct gomap__side) + (al ? sizeof *al : 0);
+    struct gomap__side *s = gomap__alloc(al, size, 16);
     if (!s) return NULL;
-    s->pub.size = sizeof *s;
+    s->pub.size = (uint32_t)size;
     s->pub.created_ns = s->pub.last_write_ns = gomap__now_ns();
-    if (al) s->alloc = *al;
+    s->own_alloc = al != NULL;
+    if (al) s->alloc[0] = *al;
     s->policy_mode = gomap__world.mode, s->policy_huge = gomap__world.huge,
     s->policy_shrink = gomap__world.shrink;
     s->policy_return_after_ms = gomap__world.return_after_ms;
@@ -244,13 +246,13 @@ void gomap__free_map(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     gomap__drop_all(m);
     gomap__drop_table(m);
-    gomap_alloc al_copy = s ? s->alloc : (gomap_alloc){0}, *al = al_copy.alloc ? &al_copy : NULL;
+    gomap_alloc copy = s && s->own_alloc ? s->alloc[0] : (gomap_alloc){0}, *al = copy.alloc ? &copy : NULL;
     if (s) {
         if (s->pub.stash) gomap__free_map(s->pub.stash);
         gomap__free_limbo(m);
         gomap__arena_free(m);
-        free_text(al, s->name_own);
-        gomap__dealloc(al, s, sizeof *s, 16);
+        free_text(al, s->pub.name);
+        gomap__dealloc(al, s, s->pub.size, 16);
     }
     memset(m, 0, sizeof *m); /* seeds, and the cookie that says it lives */
     gomap__dealloc(al, m, sizeof *m, 64);
@@ -259,7 +261,7 @@ void gomap__free_map(struct gomap *m) {
 void gomap_free(gomap *m) {
     if (!m || !gomap__write_begin(m, "free")) return;
     gomap__event(m, GOMAP_EV_FREE, m->count, 0);
-    gomap__unregister(m);
+    gomap__unregister(m->id);
     __atomic_store_n(&m->cookie, 0, __ATOMIC_RELEASE);
     m->cookie = 0;
     gomap__free_map(m);
@@ -739,8 +741,8 @@ gomap_err gomap_set_name(gomap *m, const char *name) {
     char *copy = s ? copy_text(gomap__allocator(m), name) : NULL;
     if (name && !copy) return GOMAP_ENOMEM;
     gomap__seq_begin(m);
-    char *old = s->name_own;
-    s->pub.name = s->name_own = copy;
+    const char *old = s->pub.name;
+    s->pub.name = copy;
     s->pub.loose_bytes += (copy ? strlen(copy) + 1 : 0) - (old ? strlen(old) + 1 : 0);
     gomap__seq_end(m);
     free_text(gomap__allocator(m), old);

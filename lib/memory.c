@@ -8,7 +8,9 @@
  *    committed[0]|      committed[1]|         give[2] -- being returned -- committed[2]|
  *
  * Kernel facts this file rests on (Linux; measured figures in docs/design.md):
- *   - PROT_NONE + mprotect costs up to 6 VMAs a map (vm.max_map_count): ranges stop at half of that.
+ *   - PROT_NONE + mprotect costs up to 6 VMAs a map: ranges stop at a quarter of vm.max_map_count, further tables are
+ *     blocks.  Other mappings of the library are anonymous and alike: the kernel joins neighbours.
+ *   - Reservations count against RLIMIT_AS in full, hence head_room(); against RLIMIT_MEMLOCK too, hence unlock().
  *   - mprotect takes the mmap lock for writing: once per area and growth, never per step.
  *   - MADV_DONTNEED frees pages but keeps the commit charge; under vm.overcommit_memory=2 only a fresh
  *     PROT_NONE mapping gives it back.  It fails on mlocked pages: nothing here relies on its zeros.
@@ -20,6 +22,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #ifdef GOMAP_FAULTS
@@ -70,9 +73,14 @@ void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t 
 /* Zeroed memory. */
 void *gomap__alloc(const gomap_alloc *a, size_t size, size_t align) { return gomap__alloc_part(a, size, align, size); }
 
+static void unmap(void *p, uint64_t bytes) {
+    if (munmap(p, bytes))
+        (void)madvise(p, bytes, MADV_DONTNEED); /* no mapping left to split one: keep the addresses */
+}
+
 void gomap__dealloc(const gomap_alloc *a, void *p, size_t size, size_t align) {
     if (p && !a && size >= MMAP_FROM)
-        munmap(p, page_up(size));
+        unmap(p, page_up(size));
     else
         gomap__heap_free(a, p, size, align);
 }
@@ -84,9 +92,26 @@ static void area_sizes(const struct gomap_desc *d, uint64_t groups, uint64_t out
     out[2] = page_up(groups * GOMAP_GROUP_SLOTS * d->slot_size);
 }
 
-/* Reserve room for so many groups; max_bytes 0: no limit. */
-static bool reserve(struct range *r, const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes) {
+/* Address space that head-room may still take: a quarter of what the process may have, for all ranges together. */
+static uint64_t head_room(void) {
+    struct rlimit as;
+    uint64_t all = sizeof(void *) == 4 ? UINT64_C(1) << 31 : UINT64_C(1) << 47;
+    if (!getrlimit(RLIMIT_AS, &as) && as.rlim_cur < all) all = as.rlim_cur;
+    uint64_t taken = __atomic_load_n(&gomap__world.reserved, __ATOMIC_RELAXED);
+    return all / 4 > taken ? all / 4 - taken : 0;
+}
+
+/* After mlockall(MCL_FUTURE) new mappings are locked, and count as such in full.  Head-room shall not: only what is
+ * committed is locked.  Pages of a locked mapping cannot be dropped, by which it is told. */
+static bool unlock(uint8_t *p, uint64_t bytes) {
+    return madvise(p, gomap__page(), MADV_DONTNEED) && errno == EINVAL && !munlock(p, bytes);
+}
+
+/* Reserve room for `need` groups, `room` times if the address space allows; max_bytes 0: no limit. */
+static bool reserve(struct range *r, const struct gomap_desc *d, uint64_t need, uint64_t room,
+                    uint64_t max_bytes) {
     enum { ALIGN = 2 << 20 }; /* so that moving it later moves page tables, not pages */
+    uint64_t groups = gomap_inspect_align(need * room, 4);
     uint64_t size[3], off = 0;
     area_sizes(d, groups, size);
     for (int i = 0; i < 3; i++) {
@@ -95,19 +120,29 @@ static bool reserve(struct range *r, const struct gomap_desc *d, uint64_t groups
         if (off > (UINT64_C(1) << 24)) off = gomap_inspect_align(off, ALIGN);
     }
     uint64_t bytes = off;
-    if (bytes > SIZE_MAX / 2 || (max_bytes && bytes > max_bytes) || FAULT(GOMAP_FAULT_MMAP)) return false;
-    uint64_t extra = bytes >= ALIGN ? ALIGN : 0;
+    if (bytes > SIZE_MAX / 2 || (max_bytes && bytes > max_bytes) || (room > 1 && bytes > head_room()))
+        return false;
+    if (FAULT(GOMAP_FAULT_MMAP)) return false;
+    uint64_t extra = bytes >= ALIGN && room > 1 ? ALIGN : 0; /* where space is short, its least use counts */
     uint8_t *p = mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return false;
     uint8_t *base = extra ? p + (gomap_inspect_align((uintptr_t)p, ALIGN) - (uintptr_t)p) : p;
     if (base > p) munmap(p, (size_t)(base - p));
     if (p + extra > base) munmap(base + bytes, (size_t)(p + extra - base));
     r->base = base, r->bytes = bytes, r->max_groups = groups, r->max_bytes = max_bytes;
+    r->locked = unlock(base, bytes);
+    __atomic_add_fetch(&gomap__world.reserved, bytes, __ATOMIC_RELAXED);
     return true;
 }
 
-void gomap__range_advise(const struct range *r, int huge) {
-    if (!r->base || huge == GOMAP_HUGE_AUTO || FAULT(GOMAP_FAULT_MADVISE)) return;
+static void unreserve(const struct range *r) {
+    unmap(r->base, r->bytes);
+    __atomic_sub_fetch(&gomap__world.reserved, r->bytes, __ATOMIC_RELAXED);
+}
+
+void gomap__range_advise(struct range *r, int huge) {
+    r->huge = (uint8_t)huge;
+    if (huge == GOMAP_HUGE_AUTO || FAULT(GOMAP_FAULT_MADVISE)) return;
     (void)madvise(r->base, r->bytes, huge == GOMAP_HUGE_ALWAYS ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
@@ -115,13 +150,12 @@ void gomap__range_advise(const struct range *r, int huge) {
 bool gomap__range_make(struct range *r, const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes,
                        int huge) {
     memset(r, 0, sizeof *r);
-    r->huge = (uint8_t)huge;
     if (__atomic_add_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED) > gomap__world.max_ranges) goto fail;
     for (uint64_t room = RANGE_HEADROOM; room; room /= 4) {
-        if (!reserve(r, d, gomap_inspect_align(groups * room, 4), max_bytes)) continue;
+        if (!reserve(r, d, groups, room, max_bytes)) continue;
         gomap__range_advise(r, huge);
         if (gomap__range_commit(r, d, groups)) return true;
-        munmap(r->base, r->bytes);
+        unreserve(r);
         r->base = NULL;
         goto fail;
     }
@@ -132,7 +166,7 @@ fail:
 
 void gomap__range_free(struct range *r) {
     if (!r->base) return;
-    munmap(r->base, r->bytes);
+    unreserve(r);
     memset(r, 0, sizeof *r);
     __atomic_sub_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED);
 }
@@ -164,7 +198,7 @@ static bool move_range(struct range *r, const struct gomap_desc *d, uint64_t gro
     struct range to = *r;
     uint64_t room = RANGE_HEADROOM, moved[3] = {0, 0, 0};
     bool ok = true;
-    while (room && !reserve(&to, d, gomap_inspect_align(groups * room, 4), r->max_bytes)) room /= 4;
+    while (room && !reserve(&to, d, groups, room, r->max_bytes)) room /= 4;
     if (!room) return false;
     memcpy(to.committed, r->committed, sizeof r->committed);
     memcpy(to.give, r->give, sizeof r->give);
@@ -174,8 +208,7 @@ static bool move_range(struct range *r, const struct gomap_desc *d, uint64_t gro
     }
     for (int i = 0; i < 3 && !ok; i++) /* back: both places are ours, so nothing can be in the way */
         (void)move_pages(to.base + to.off[i], r->base + r->off[i], moved[i]);
-    struct range *gone = ok ? r : &to;
-    munmap(gone->base, gone->bytes);
+    unreserve(ok ? r : &to);
     if (!ok) return false;
     *r = to;
     gomap__range_advise(r, r->huge);
@@ -191,7 +224,8 @@ bool gomap__range_commit(struct range *r, const struct gomap_desc *d, uint64_t g
         if (size[i] > r->committed[i]) {
             uint8_t *from = r->base + r->off[i] + r->committed[i];
             if (FAULT(GOMAP_FAULT_PROTECT) ||
-                mprotect(from, size[i] - r->committed[i], PROT_READ | PROT_WRITE))
+                mprotect(from, size[i] - r->committed[i], PROT_READ | PROT_WRITE) ||
+                (r->locked && mlock(from, size[i] - r->committed[i])))
                 return false;
             r->committed[i] = size[i];
         }
@@ -217,7 +251,7 @@ static void give_pages(struct gomap *m, uint8_t *p, uint64_t bytes) {
 void gomap__range_return(struct gomap *m, struct range *r, enum area area, uint64_t from, uint64_t to) {
     from = page_up(from);
     to = to / gomap__page() * gomap__page();
-    if (from < to) give_pages(m, r->base + r->off[area] + from, to - from);
+    if (from < to && !r->locked) give_pages(m, r->base + r->off[area] + from, to - from);
 }
 
 /* After a shrink to `groups` groups: what lies above is to be returned. */
@@ -238,9 +272,10 @@ bool gomap__range_give(struct gomap *m, struct range *r) {
         uint64_t piece = r->committed[i] - r->give[i];
         if (piece > RETURN_PIECE) piece = RETURN_PIECE;
         uint8_t *p = r->base + r->off[i] + r->committed[i] - piece;
-        if (gomap__world.strict_commit && !FAULT(GOMAP_FAULT_MUNMAP))
+        bool strict = gomap__world.strict_commit || FAULT(GOMAP_FAULT_STRICT);
+        if (strict && !r->locked && !FAULT(GOMAP_FAULT_MUNMAP))
             (void)mmap(p, piece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-        else
+        else if (!r->locked || !munlock(p, piece))
             give_pages(m, p, piece);
         r->committed[i] -= piece;
         m->side->hi_bytes = gomap__range_bytes(r);

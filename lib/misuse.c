@@ -20,8 +20,7 @@ gomap_fatal_fn gomap_set_fatal(gomap_fatal_fn fn) {
     return old ? old : default_fatal;
 }
 
-static void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void fatal(const char *format, ...) {
+void gomap__fatal(const char *format, ...) {
     char line[320];
     va_list args;
     va_start(args, format);
@@ -34,12 +33,12 @@ static void fatal(const char *format, ...) {
 void gomap__misuse(const struct gomap *m, const char *what) {
     char name[160];
     if (!m) {
-        fatal("gomap: %s a NULL map", what);
+        gomap__fatal("gomap: %s a NULL map", what);
         return;
     }
     gomap_describe(m, name, sizeof name);
     gomap__event(m, GOMAP_EV_MISUSE, 0, 0);
-    fatal("gomap: %s map %s", what, name);
+    gomap__fatal("gomap: %s map %s", what, name);
 }
 
 /* Text of a call that found the map being written. */
@@ -61,7 +60,7 @@ bool gomap__write_begin_slow(struct gomap *m, const char *op) {
         return false;
     }
     if (!gomap__alive(m)) {
-        fatal("gomap: %s: %p is not a live map (used after gomap_free, or freed twice)", op, (void *)m);
+        gomap__fatal("gomap: %s: %p is not a live map (used after gomap_free, or freed twice)", op, (void *)m);
         return false;
     }
     report_writing(m, op, m->writing);
@@ -70,7 +69,7 @@ bool gomap__write_begin_slow(struct gomap *m, const char *op) {
 
 bool gomap__read_ok_slow(const struct gomap *m, const char *op) {
     if (!gomap__alive(m)) {
-        fatal("gomap: %s: %p is not a live map (used after gomap_free)", op, (const void *)m);
+        gomap__fatal("gomap: %s: %p is not a live map (used after gomap_free)", op, (const void *)m);
         return false;
     }
     uint8_t mark = __atomic_load_n(&m->writing, __ATOMIC_RELAXED);

@@ -87,7 +87,7 @@ uint64_t gomap__now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 static void init_once(void) {
     struct gomap_root *r = &gomap_inspect_root_1;
     gomap__world.cpu_aes = gomap__cpu_has_aes();
-    gomap__world.max_ranges = read_number("/proc/sys/vm/max_map_count", 65530) / 2 / 6;
+    gomap__world.max_ranges = read_number("/proc/sys/vm/max_map_count", 65530) / 4 / 6;
     gomap__world.strict_commit = read_number("/proc/sys/vm/overcommit_memory", 0) == 2;
     gomap__conf_load();
     r->wall_minus_mono_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
@@ -108,7 +108,7 @@ __attribute__((constructor)) static void set_self(void) {
 
 /* ---- registry --------------------------------------------------------------------------------------------- */
 
-static bool claim_in(struct gomap_chunk *c, struct gomap *m) {
+static bool claim_in(struct gomap_chunk *c, void *m, uint64_t *id, uint32_t kind) {
     static __thread uint32_t hint;
     for (uint32_t i = 0; i < GOMAP_CHUNK_ENTRIES; i++) {
         uint32_t at = (hint + i) % GOMAP_CHUNK_ENTRIES;
@@ -120,8 +120,9 @@ static bool claim_in(struct gomap_chunk *c, struct gomap *m) {
         hint = at + 1;
         uint32_t gen = __atomic_load_n(&e->gen, __ATOMIC_RELAXED) + 1;
         __atomic_store_n(&e->gen, gen, __ATOMIC_RELAXED);
-        m->id = (uint64_t)gen << 32 | (c->base + at + 1);
-        __atomic_store_n(&e->map, m, __ATOMIC_RELEASE);
+        __atomic_store_n(&e->kind, kind, __ATOMIC_RELAXED);
+        *id = (uint64_t)gen << 32 | (c->base + at + 1);
+        __atomic_store_n(&e->map, (struct gomap *)m, __ATOMIC_RELEASE);
         __atomic_fetch_add(&c->used, 1, __ATOMIC_RELAXED);
         return true;
     }
@@ -142,18 +143,18 @@ static struct gomap_chunk *add_chunk(struct gomap_chunk *last) {
     return none;
 }
 
-bool gomap__register(struct gomap *m) {
+bool gomap__register_as(void *m, uint64_t *id, uint32_t kind) {
     static __thread struct gomap_chunk *recent;
     __atomic_fetch_add(&gomap_inspect_root_1.maps_made, 1, __ATOMIC_RELAXED);
     if (!gomap__world.registry) {
         static uint64_t serial;
-        m->id = __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED) << 32;
+        *id = __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED) << 32;
         return true;
     }
-    if (recent && claim_in(recent, m)) return true;
+    if (recent && claim_in(recent, m, id, kind)) return true;
     for (struct gomap_chunk *c = &first_chunk, *next; c; c = next) {
         bool full = __atomic_load_n(&c->used, __ATOMIC_RELAXED) >= GOMAP_CHUNK_ENTRIES;
-        if (!full && claim_in(c, m)) {
+        if (!full && claim_in(c, m, id, kind)) {
             recent = c;
             return true;
         }
@@ -164,9 +165,11 @@ bool gomap__register(struct gomap *m) {
     return false;
 }
 
-static struct gomap_chunk_entry *entry_of(const struct gomap *m, struct gomap_chunk **chunk) {
-    uint32_t index = (uint32_t)m->id - 1;
-    if (!(uint32_t)m->id) return NULL;
+bool gomap__register(struct gomap *m) { return gomap__register_as(m, &m->id, GOMAP_KIND_GOMAP); }
+
+static struct gomap_chunk_entry *entry_of(uint64_t id, struct gomap_chunk **chunk) {
+    uint32_t index = (uint32_t)id - 1;
+    if (!(uint32_t)id) return NULL;
     uint32_t number = index / GOMAP_CHUNK_ENTRIES;
     struct gomap_chunk *c = number < DIRECTORY ? __atomic_load_n(&directory[number], __ATOMIC_ACQUIRE) : NULL;
     for (c = c ? c : &first_chunk; c && index - c->base >= GOMAP_CHUNK_ENTRIES;)
@@ -177,14 +180,14 @@ static struct gomap_chunk_entry *entry_of(const struct gomap *m, struct gomap_ch
 
 bool gomap__registered(const struct gomap *m) {
     struct gomap_chunk *c;
-    struct gomap_chunk_entry *e = entry_of(m, &c);
+    struct gomap_chunk_entry *e = entry_of(m->id, &c);
     return !(uint32_t)m->id || (e && __atomic_load_n(&e->map, __ATOMIC_ACQUIRE) == m &&
                                 __atomic_load_n(&e->gen, __ATOMIC_RELAXED) == (uint32_t)(m->id >> 32));
 }
 
-void gomap__unregister(struct gomap *m) {
+void gomap__unregister(uint64_t id) {
     struct gomap_chunk *c;
-    struct gomap_chunk_entry *e = entry_of(m, &c);
+    struct gomap_chunk_entry *e = entry_of(id, &c);
     __atomic_fetch_add(&gomap_inspect_root_1.maps_freed, 1, __ATOMIC_RELAXED);
     if (!e) return;
     __atomic_store_n(&e->map, NULL, __ATOMIC_RELEASE);
@@ -195,7 +198,8 @@ void gomap__for_each_map(bool (*fn)(struct gomap *m, void *ctx), void *ctx) {
     for (struct gomap_chunk *c = &first_chunk; c; c = __atomic_load_n(&c->next, __ATOMIC_ACQUIRE)) {
         for (uint32_t i = 0; i < GOMAP_CHUNK_ENTRIES; i++) {
             struct gomap *m = __atomic_load_n(&c->entry[i].map, __ATOMIC_ACQUIRE);
-            if (m && m != CLAIMED && !fn(m, ctx)) return;
+            bool other = __atomic_load_n(&c->entry[i].kind, __ATOMIC_RELAXED) != GOMAP_KIND_GOMAP;
+            if (m && m != CLAIMED && !other && !fn(m, ctx)) return;
         }
     }
 }
@@ -252,12 +256,16 @@ const struct gomap_desc *gomap__intern(const struct gomap_desc *d) {
 
 void gomap__event(const struct gomap *m, int kind, uint64_t a, uint64_t b) {
     if (m && m->cookie == GOMAP_COOKIE_STASH) return; /* a part of its map: its growths are nobody's news */
+    gomap__event_of(m ? m->id : 0, kind, a, b);
+}
+
+void gomap__event_of(uint64_t map_id, int kind, uint64_t a, uint64_t b) {
     uint64_t t = __atomic_fetch_add(&gomap_inspect_root_1.ring_head, 1, __ATOMIC_RELAXED);
     struct gomap_event *e = &gomap__ring[t % GOMAP_RING_EVENTS];
     __atomic_store_n(&e->ticket, 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     __atomic_store_n(&e->time_ns, gomap__now_ns(), __ATOMIC_RELAXED);
-    __atomic_store_n(&e->map_id, m ? m->id : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->map_id, map_id, __ATOMIC_RELAXED);
     __atomic_store_n(&e->kind, (uint32_t)kind, __ATOMIC_RELAXED);
     __atomic_store_n(&e->a, a, __ATOMIC_RELAXED);
     __atomic_store_n(&e->b, b, __ATOMIC_RELAXED);

@@ -10,8 +10,14 @@
 enum { SWEEP_PER_DELETE = 16, RETURN_RUN = 256 };
 enum {
     PAIR_SLOTS = 2 * GOMAP_QUAD_SLOTS,
-    HIST_BYTES = (PAIR_SLOTS + 1) * sizeof(uint32_t),
     PAIR_FULL = 96, /* no destination above load 0.80 */
+};
+
+/* A pass over all quads that measures density and returns empty pages. */
+struct sweep {
+    uint64_t at, run;              /* next quad; first of the run of empty ones before it */
+    uint32_t pair;                 /* entries in the first quad of a pair */
+    uint32_t hist[PAIR_SLOTS + 1]; /* pairs of quads by entries */
 };
 
 /* ---- sweep and shrink ------------------------------------------------------------------------------ */
@@ -31,19 +37,17 @@ static void return_run(struct gomap *m, uint64_t from, uint64_t to) {
 
 void gomap__end_sweep(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
-    if (s->sweep_hist) s->pub.loose_bytes -= HIST_BYTES;
-    gomap__dealloc(gomap__allocator(m), s->sweep_hist, HIST_BYTES, 4);
-    s->sweep_hist = NULL;
-    s->sweeping = false;
+    if (!s->sweep) return;
+    s->pub.loose_bytes -= sizeof *s->sweep;
+    gomap__dealloc(gomap__allocator(m), s->sweep, sizeof *s->sweep, 16);
+    s->sweep = NULL;
 }
 
 static void begin_sweep(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
-    if (s->sweeping) gomap__end_sweep(m);
-    s->sweep_hist = gomap__alloc(gomap__allocator(m), HIST_BYTES, 4);
-    if (s->sweep_hist) s->pub.loose_bytes += HIST_BYTES;
-    s->sweeping = s->sweep_hist != NULL; /* no memory: another time */
-    s->sweep_at = s->sweep_run = s->sweep_pair = 0;
+    gomap__end_sweep(m);
+    s->sweep = gomap__alloc(gomap__allocator(m), sizeof *s->sweep, 16); /* no memory: another time */
+    if (s->sweep) s->pub.loose_bytes += sizeof *s->sweep;
 }
 
 /* Entries in a pair of quads that all but half a percent of n entries stay below. */
@@ -69,7 +73,7 @@ uint64_t gomap__groups_by_density(const struct gomap *m) {
 static void decide_shrink(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     uint64_t n = gomap__main_count(m);
-    uint64_t by_average = n * 100 / (15 * 61) + 1, by_density = m->ngroups * dense_pair(s->sweep_hist, n) / PAIR_FULL + 1;
+    uint64_t by_average = n * 100 / (15 * 61) + 1, by_density = m->ngroups * dense_pair(s->sweep->hist, n) / PAIR_FULL + 1;
     uint64_t ng = gomap__round_groups(by_average > by_density ? by_average : by_density);
     gomap__end_sweep(m);
     if (ng < 4) ng = 4;
@@ -82,29 +86,29 @@ static void decide_shrink(struct gomap *m) {
 }
 
 static void sweep_step(struct gomap *m) {
-    struct gomap__side *s = gomap__side(m);
+    struct sweep *w = gomap__side(m)->sweep;
     struct geom g = gomap__hi(m);
     uint64_t quads = gomap__quads(g.ng);
-    for (int i = 0; i < SWEEP_PER_DELETE && s->sweep_at < quads; i++, s->sweep_at++) {
-        unsigned n = gomap__quad_count(&g, s->sweep_at);
-        bool empty = n == 0 && g.links[s->sweep_at] == 0;
-        s->sweep_pair += n;
-        if (s->sweep_at % 2 == 1 || s->sweep_at + 1 == quads) {
-            s->sweep_hist[s->sweep_pair]++;
-            s->sweep_pair = 0;
+    for (int i = 0; i < SWEEP_PER_DELETE && w->at < quads; i++, w->at++) {
+        unsigned n = gomap__quad_count(&g, w->at);
+        bool empty = n == 0 && g.links[w->at] == 0;
+        w->pair += n;
+        if (w->at % 2 == 1 || w->at + 1 == quads) {
+            w->hist[w->pair]++;
+            w->pair = 0;
         }
-        bool full_run = s->sweep_at - s->sweep_run >= RETURN_RUN;
+        bool full_run = w->at - w->run >= RETURN_RUN;
         if (!empty || full_run) {
-            if (s->sweep_at > s->sweep_run) return_run(m, s->sweep_run, s->sweep_at);
-            s->sweep_run = empty ? s->sweep_at : s->sweep_at + 1;
+            if (w->at > w->run) return_run(m, w->run, w->at);
+            w->run = empty ? w->at : w->at + 1;
         }
         if (full_run) {
-            s->sweep_at++;
+            w->at++;
             return; /* one memory call a write */
         }
     }
-    if (s->sweep_at < quads) return;
-    if (s->sweep_at > s->sweep_run) return_run(m, s->sweep_run, s->sweep_at);
+    if (w->at < quads) return;
+    if (w->at > w->run) return_run(m, w->run, w->at);
     decide_shrink(m);
 }
 
@@ -137,7 +141,7 @@ void gomap__after_delete(struct gomap *m) {
         (void)gomap__walk_step(m);
     else if (gomap__return_piece(m))
         ;
-    else if (s->sweeping)
+    else if (s->sweep)
         sweep_step(m);
     else
         look_for_shrink(m);
@@ -269,7 +273,7 @@ void gomap__shrink_to_rest(struct gomap *m) {
     if (!s) return;
     gomap__walk_finish(m, &ok);
     if (ok && gomap__main_count(m) < s->shrink_below && m->ngroups >= SWEEP_MIN_GROUPS) begin_sweep(m);
-    while (s->sweeping) sweep_step(m);
+    while (s->sweep) sweep_step(m);
     gomap__walk_finish(m, &ok);
     while (gomap__return_piece(m)) continue;
     gomap__set_delete_floor(s);
@@ -281,7 +285,7 @@ bool gomap__idle_work(struct gomap *m) {
     if (!s) return false;
     if (s->pub.walk) return gomap__walk_step(m);
     if (gomap__return_piece(m)) return true;
-    if (s->sweeping) {
+    if (s->sweep) {
         sweep_step(m);
         return true;
     }
@@ -290,7 +294,7 @@ bool gomap__idle_work(struct gomap *m) {
     if (gomap__main_count(m) < s->shrink_below && m->count && s->idle_swept != m->epoch) {
         s->idle_swept = m->epoch; /* once for each state it is found in */
         begin_sweep(m);
-        return s->sweeping;
+        return s->sweep != NULL;
     }
     if (!idle || m->count || s->reserve_floor || m->mode < GOMAP_MODE_BLOCK) return false;
     gomap__drop_table(m);

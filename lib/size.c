@@ -65,7 +65,7 @@ bool gomap__returning(const struct gomap__side *s) {
 }
 
 void gomap__set_delete_floor(struct gomap__side *s) {
-    bool busy = s->pub.walk || s->sweeping || s->pub.stash || gomap__returning(s);
+    bool busy = s->pub.walk || s->sweep || s->pub.stash || gomap__returning(s);
     s->pub.delete_floor = busy ? UINT64_MAX : s->shrink_below;
 }
 

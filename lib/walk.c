@@ -358,11 +358,18 @@ static void prefetch_next(const struct gomap *m, bool grow) {
 
 /* ---- beginning and ending a walk ------------------------------------------------------------------- */
 
+/* Quads start on cache lines.  Less than a quad is read by group, and what malloc aligns anyway leaves no holes between
+ * many small maps. */
+static size_t table_align(const struct gomap_desc *d, uint64_t groups) {
+    size_t least = groups < 4 ? 16 : 64;
+    return d->slot_align < least ? least : d->slot_align;
+}
+
 /* Its slots are wiped already, by the steps that emptied them or by drop_table. */
 void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint64_t groups) {
     const gomap_alloc *al = gomap__allocator(m);
     const struct gomap_desc *d = m->desc;
-    size_t align = d->slot_align < 64 ? 64 : d->slot_align;
+    size_t align = table_align(d, mode == GOMAP_MODE_SMALL ? 1 : groups);
     uint64_t bytes = mode == GOMAP_MODE_SMALL ? gomap_inspect_small_bytes(d, m->cap)
                                               : gomap_inspect_block_bytes(d, groups);
     if (mode == GOMAP_MODE_SMALL || mode == GOMAP_MODE_BLOCK) gomap__heap_free(al, g->meta, bytes, align);
@@ -372,8 +379,8 @@ void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint
 static bool make_block(struct gomap *m, uint64_t ng, struct geom *out) {
     const struct gomap_desc *d = m->desc;
     uint64_t slots = gomap_inspect_block_off(d, ng); /* slots need no zeros, only metadata and links */
-    uint8_t *p = gomap__heap_alloc(gomap__allocator(m), gomap_inspect_block_bytes(d, ng),
-                                   d->slot_align < 64 ? 64 : d->slot_align, slots);
+    uint8_t *p =
+        gomap__heap_alloc(gomap__allocator(m), gomap_inspect_block_bytes(d, ng), table_align(d, ng), slots);
     if (!p) return false;
     *out = (struct geom){ng, p, p + gomap_inspect_block_off(d, ng),
                          (uintptr_t *)(void *)(p + gomap__quads(ng) * 64)};
@@ -592,9 +599,8 @@ void gomap__walk_finish(struct gomap *m, bool *ok) {
 /* A small table is one group: another capacity is a copy. */
 static gomap_err resize_small(struct gomap *m, unsigned cap) {
     const struct gomap_desc *d = m->desc;
-    size_t align = d->slot_align < 64 ? 64 : d->slot_align;
     size_t bytes = gomap_inspect_small_bytes(d, cap);
-    uint8_t *p = gomap__heap_alloc(gomap__allocator(m), bytes, align, bytes);
+    uint8_t *p = gomap__heap_alloc(gomap__allocator(m), bytes, table_align(d, 1), bytes);
     if (!p) return GOMAP_ENOMEM;
     uint8_t *slots = p + gomap_inspect_small_off(d);
     struct geom old = gomap__hi(m);

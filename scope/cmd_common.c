@@ -224,7 +224,7 @@ int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, str
     }
     for (size_t i = 0; status == MS_OK && i < out->maps; i++) {
         ms_view_figures(&out->map[i]);
-        if (resident) status = ms_gomap_resident(&p->reader, out, &out->map[i], err);
+        if (resident) status = ms_map_resident(&p->reader, out, &out->map[i], err);
     }
     /* Was it the same process, and the same program, to the end?  This line knows best what happened. */
     if (status == MS_OK || status == MS_GONE) {

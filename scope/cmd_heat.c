@@ -17,9 +17,9 @@ int ms_heat_load(struct ms_session *s, struct ms_snapshot *snap, const struct ms
     uint64_t moved = 0;
     *out = (struct ms_heat){.moved = 0};
     int status =
-        ms_gomap_cells(r, snap, &d->map, false, first, groups, max_cells, &out->cells, &out->moved, err);
+        ms_map_cells(r, snap, &d->map, false, first, groups, max_cells, &out->cells, &out->moved, err);
     if (status == MS_OK && d->two_arrays)
-        status = ms_gomap_cells(r, snap, &d->map, true, first, groups, max_cells, &out->other, &moved, err);
+        status = ms_map_cells(r, snap, &d->map, true, first, groups, max_cells, &out->other, &moved, err);
     out->moved += moved;
     return status;
 }
@@ -135,7 +135,7 @@ static int put_screen(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapsh
     int status = MS_OK;
     bool listed = cmd->has_range && cmd->groups <= GROUPS_LISTED;
     if (listed)
-        status = ms_gomap_groups(&s->process.reader, snap, &d->map, cmd->first, cmd->groups, &g, &n, err);
+        status = ms_map_groups(&s->process.reader, snap, &d->map, cmd->first, cmd->groups, &g, &n, err);
     if (status) return status;
     coarsen(h, ms_halfblock_cells(&cmd->style), whole, &p);
     cmd->documented = cmd->json;
@@ -178,7 +178,7 @@ int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err) {
     const struct ms_map *map = NULL;
     uint64_t first = cmd->has_range ? cmd->first : 0, groups = cmd->has_range ? cmd->groups : UINT32_MAX;
     int status = ms_session_map(cmd, &s, &snap, &map, err);
-    if (status == MS_OK) status = ms_gomap_detail_head(&s.process.reader, map, &d, err);
+    if (status == MS_OK) status = ms_map_detail_head(&s.process.reader, map, &d, err);
     if (status == MS_OK && cmd->has_range && first >= d.map.groups)
         status = ms_fail(err, MS_USAGE, "no group %" PRIu64 ": the table has %" PRIu64 " groups", first,
                          d.map.groups);

@@ -41,8 +41,8 @@ int ms_cmd_show(struct ms_cmd *cmd, struct ms_error *err) {
     struct ms_detail d = {0};
     const struct ms_map *map = NULL;
     int status = ms_session_map(cmd, &s, &snap, &map, err);
-    if (status == MS_OK) status = ms_gomap_detail(&s.process.reader, &snap, map, &d, err);
-    if (status == MS_OK && cmd->resident) status = ms_gomap_resident(&s.process.reader, &snap, &d.map, err);
+    if (status == MS_OK) status = ms_map_detail(&s.process.reader, &snap, map, &d, err);
+    if (status == MS_OK && cmd->resident) status = ms_map_resident(&s.process.reader, &snap, &d.map, err);
     if (s.process.mem_fd >= 0 && (status == MS_OK || status == MS_GONE)) {
         struct ms_error why = *err;
         int check = ms_process_check(&s.process, &why);

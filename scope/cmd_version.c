@@ -15,13 +15,14 @@ int ms_cmd_version(struct ms_cmd *cmd, struct ms_error *err) {
         ms_json_text(&j, "zlib", zlibVersion());
         ms_json_array(&j, "kinds");
         ms_json_text(&j, NULL, ms_kind_name(MS_KIND_GOMAP));
+        ms_json_text(&j, NULL, ms_kind_name(MS_KIND_CLASSIC));
         ms_json_close(&j, ']');
         ms_json_close(&j, '}');
         ms_json_end(&j);
         return MS_OK;
     }
     fprintf(cmd->out,
-            "mapscope %s\nreads: gomap, self-description version %u; 64-bit live processes\nzlib %s\n",
+            "mapscope %s\nreads: gomap and classic, self-description version %u; 64-bit live processes\nzlib %s\n",
             MS_VERSION, GOMAP_INSPECT_VERSION, zlibVersion());
     return MS_OK;
 }

@@ -109,7 +109,7 @@ static const char *keep_field(struct catalog *catalog, const struct stanza_reade
 static bool make_room(struct catalog *catalog) {
     if (catalog->count < catalog->room) return true;
     const uint32_t room = catalog->room ? catalog->room * 2 : 1024;
-    struct package **by_id = realloc((void *)catalog->by_id, room * sizeof *by_id); // NOLINT: pointers it is
+    struct package **by_id = realloc((void *)catalog->by_id, room * sizeof *by_id); // NOLINT(bugprone-sizeof-expression): an array of pointers
     if (!by_id) return out_of_memory();
     catalog->by_id = by_id;
     struct source *sources = realloc((void *)catalog->sources, room * sizeof *sources);

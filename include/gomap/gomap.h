@@ -204,7 +204,8 @@ GOMAP_API bool gomap_delete(gomap *map, const void *key);
  * Destroy functions are not called: ownership passes to the caller.  GOMAP_ENOENT: empty. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_pop_any(gomap *map, void *key, void *value);
 
-/* Point to a uniformly drawn entry.  *key as in gomap_iter.  Expected O(1) at usual loads, O(n) at worst. GOMAP_ENOENT: empty.
+/* Point to a uniformly drawn entry.  *key as in gomap_iter.  Expected O(1) at usual loads, O(n) in a nearly empty table
+ * and for keys that no hash tells apart.  GOMAP_ENOENT: empty.
  * `scratch` keeps the key view of string maps; may be NULL for others. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_random(const gomap *map, const void **key, void **value,
                                                 gomap_str *scratch);
@@ -284,12 +285,15 @@ GOMAP_API GOMAP_MUST_USE gomap_err gomap_get_stats(const gomap *map, gomap_stats
 
 /* The control tree: numbers by name.  map NULL: the process default.  old, set may be NULL.
  * Names: policy.mode policy.huge_pages policy.return_after_ms policy.reserve_bytes_max policy.shrink
- *        policy.backtrace_above policy.range_from_bytes (process) policy.log (process) policy.registry (process)
+ *        policy.backtrace_above policy.range_from_bytes (process) policy.ranges_max (process) policy.log (process)
+ *        policy.registry (process)
  * Values: mode 0 balanced, 1 speed, 2 memory; huge_pages 0 auto, 1 never, 2 always; shrink 0, 1; return_after_ms (1000):
  *        idle time after which gomap_work drops the table of an empty map; reserve_bytes_max of address space, 0: no limit;
  *        range_from_bytes (1 MiB): larger tables are address ranges that grow in place, smaller ones come from malloc;
  *        backtrace_above: a backtrace to stderr when a map first exceeds so many entries, 0: off; log 0, 1: a line to stderr for
- *        each growth, shrink, madvise, alarm; registry 0: maps are not shown to outside readers.
+ *        each growth, shrink, madvise, alarm; registry 0: maps are not shown to outside readers;
+ *        ranges_max (vm.max_map_count / 24): tables with a reserved range alive at once, each up to 6 kernel mappings; tables beyond
+ *        them are blocks.
  * Environment: GOMAP_CONF=mode:memory,huge_pages:never,log:1 sets the process defaults when the first map is made; names
  *        without "policy.", values by word or number; what it does not know gets one warning line.
  *        stats.entries stats.bytes stats.grows ... (every number of gomap_stats, read-only)

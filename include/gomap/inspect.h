@@ -9,7 +9,7 @@
  *        |
  *        v
  *   struct gomap_root --- chunks --> struct gomap_chunk --> struct gomap_chunk ... (never freed)
- *     cookie, version,                 entry[i].map --> struct gomap (128 bytes)
+ *     cookie, version,                 entry[i].map --> struct gomap (128 bytes), or by entry[i].kind
  *     sizes, self,                     entry[i].gen       |-- desc --> struct gomap_desc (never freed)
  *     counters, ring                                      |-- side --> struct gomap_side (when present)
  *                                                         |-- meta, slots, links: the table
@@ -216,12 +216,131 @@ struct gomap_side {
     struct gomap_counters counters;
 };
 
+/* ---- Go's classic map (gomap/classic.h): kind GOMAP_KIND_CLASSIC --------------------------------------------
+ *
+ * Go's header, bucket and constants, as up to Go 1.23.  A bucket is 8 tophash bytes, 8 keys, 8 elems, the overflow
+ * word; its number for a hash is hash & (2^B - 1).  tophash: the hash's highest 8 bits, plus 5 if below 5, or one of
+ * the marks below.  Keys and elems above 128 bytes are pointers to cells.
+ *
+ * Read it as a gomap is read: id and cookie lie where struct gomap has them, seq is odd while the header's geometry, an
+ * old bucket, or an overflow chain changes; count alone, tophash bytes and slots may change at any time. */
+enum { GOMAP_KIND_GOMAP = 0, GOMAP_KIND_CLASSIC = 1 };
+#define GOMAP_COOKIE_CLASSIC 0x434d6f47u /* "GoMC" */
+
+/* tophash values that are no hash */
+enum {
+    GOMAP_TOP_EMPTY_REST = 0, /* this slot and all behind it, in later overflow buckets too, are empty */
+    GOMAP_TOP_EMPTY_ONE = 1,
+    GOMAP_TOP_EVACUATED_X = 2, /* the entry went to the lower half of the larger array */
+    GOMAP_TOP_EVACUATED_Y = 3, /* to the upper half */
+    GOMAP_TOP_EVACUATED_EMPTY = 4,
+    GOMAP_TOP_MIN = 5,
+};
+/* gomap_hmap.flags */
+enum {
+    GOMAP_HMAP_ITERATOR = 1,     /* there may be an iterator using buckets */
+    GOMAP_HMAP_OLD_ITERATOR = 2, /* and oldbuckets */
+    GOMAP_HMAP_WRITING = 4,
+    GOMAP_HMAP_SAME_SIZE = 8, /* the growth under way is to the same size */
+};
+/* gomap_classic_desc.flags; the first five are Go's own */
+enum {
+    GOMAP_CF_KEY_INDIRECT = 1 << 0,
+    GOMAP_CF_ELEM_INDIRECT = 1 << 1,
+    GOMAP_CF_REFLEXIVE = 1 << 2, /* every key equals itself */
+    GOMAP_CF_KEY_UPDATE = 1 << 3,
+    GOMAP_CF_HASH_FIRST = 1 << 4,
+    GOMAP_CF_KEY_POINTERS = 1 << 5,  /* the key holds pointers */
+    GOMAP_CF_ELEM_POINTERS = 1 << 6, /* the elem does */
+    GOMAP_CF_POINTERS = 1 << 7,      /* the bucket does, cells counted */
+};
+enum { GOMAP_BUCKET_SLOTS = 8, GOMAP_BUCKET_KEYS = 8 }; /* slots; where the keys begin */
+
+/* A type of classic map, as made at one place.  Interned, never freed, never changed. */
+struct gomap_classic_desc {
+    uint32_t size; /* sizeof(struct gomap_classic_desc) */
+    uint32_t flags;
+    uint32_t key_size, key_align; /* as the user sees them */
+    uint32_t elem_size, elem_align;
+    uint32_t key_slot, elem_slot;    /* bytes in the bucket: a pointer's where it is indirect */
+    uint32_t elem_off, overflow_off; /* in the bucket */
+    uint32_t bucket_size;
+    uint32_t path; /* GOMAP_CLASSIC_PATH_* of classic.h */
+    uint32_t keys; /* enum gomap_classic_keys of classic.h */
+    uint32_t unused;
+    const char *key_name, *elem_name;                            /* never NULL */
+    const char *site;                                            /* NULL: not known */
+    uint64_t (*hash)(const void *key, uint32_t seed, void *ctx); /* NULL: built in */
+    int (*eq)(const void *a, const void *b, void *ctx);
+    const struct gomap_classic_desc *next;
+};
+
+/* Blocks of memory with a link in front: overflow buckets and cells; `size` bytes follow. */
+struct gomap_loose {
+    struct gomap_loose *next;
+    uint64_t size;
+};
+struct gomap_loose_list {
+    struct gomap_loose *first;
+    uint64_t count, bytes; /* bytes with the links */
+};
+
+/* Go's extra record, 24 bytes. */
+struct gomap_mapextra {
+    struct gomap_loose_list *overflow;    /* of buckets; as in Go only for types without pointers */
+    struct gomap_loose_list *oldoverflow; /* of oldbuckets */
+    void *next_overflow; /* the next unused overflow bucket of the array's pool; NULL: none left */
+};
+
+/* Go's header, 48 bytes. */
+struct gomap_hmap {
+    intptr_t count;
+    uint8_t flags;
+    uint8_t B;          /* 2^B buckets */
+    uint16_t noverflow; /* overflow buckets, exact below B = 16, then a sample */
+    uint32_t hash0;
+    uint8_t *buckets;    /* NULL: none yet (B is 0) */
+    uint8_t *oldbuckets; /* NULL: no growth under way */
+    uintptr_t nevacuate; /* old buckets below it are evacuated */
+    struct gomap_mapextra *extra;
+};
+
+struct gomap_classic_counters {
+    uint64_t grows, same_size_grows; /* begun */
+    uint64_t grow_failed;            /* put off for want of memory */
+    uint64_t evacuated, moved;       /* old buckets, and the entries in them */
+    uint64_t overflows;              /* overflow buckets linked, ever */
+    uint64_t clears, reseeds;
+};
+
+/* A classic map: Go's header first, then what Go's runtime knows by other ways. */
+struct gomap_classic {
+    struct gomap_hmap h;
+    const struct gomap_classic_desc *desc;
+    const char *name;                /* NULL: none */
+    uint64_t array_buckets;          /* of buckets, the pool of overflow buckets included */
+    uint64_t old_array_buckets;      /* of oldbuckets */
+    uint64_t array_bytes, old_bytes; /* allocated for them, with what the library adds */
+    uint64_t held_bytes;             /* for iterators only, or set aside for an evacuation */
+    uint64_t id;                     /* as in struct gomap */
+    uint32_t seq;                    /* odd while geometry changes */
+    uint32_t size;                   /* bytes of this allocation */
+    uint32_t unused;
+    uint32_t cookie;                             /* GOMAP_COOKIE_CLASSIC; cleared before the map is freed */
+    uint64_t overflow_count, old_overflow_count; /* overflow buckets beside the pool, each a loose block */
+    uint64_t old_evacuated;                      /* of the growth under way: old buckets that are done */
+    uint64_t cell_bytes;                         /* keys and elems above 128 bytes, with their links */
+    uint64_t created_ns;                         /* CLOCK_MONOTONIC */
+    struct gomap_mapextra extra;                 /* what h.extra points to, once Go would have made it */
+    struct gomap_classic_counters counters;
+};
+
 /* The registry: a list of chunks that are never freed; a map holds one entry. */
 enum { GOMAP_CHUNK_ENTRIES = 254 };
 struct gomap_chunk_entry {
-    struct gomap *map; /* NULL: free */
+    struct gomap *map; /* NULL: free; with another kind the struct of that kind */
     uint32_t gen;      /* of the present, or the last, map in this entry */
-    uint32_t unused;
+    uint32_t kind;     /* GOMAP_KIND_*; a reader passes over kinds it does not know, and says so */
 };
 struct gomap_chunk {
     struct gomap_chunk *next;

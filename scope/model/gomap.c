@@ -50,7 +50,7 @@ struct load {
     struct pending *pend;
     size_t pending;
     struct ms_batch_item *item;
-    uint64_t damaged;
+    uint64_t damaged, strange;
 };
 
 /* ---- types ------------------------------------------------------------------------------------- */
@@ -257,6 +257,14 @@ static void registry_doubt(struct load *l, uint64_t at, const char *what) {
                      (unsigned long long)at, what);
 }
 
+static enum ms_read load_other(struct load *l, uint32_t kind, uint64_t map, uint64_t id, uint64_t entry) {
+    if (kind == GOMAP_KIND_CLASSIC) return ms_classic_load(l->r, map, id, entry, l->copy, l->out);
+    l->out->uncertain = true;
+    if (l->strange++ == 0)
+        ms_snapshot_note(l->out, "maps of kind %u, which this mapscope does not know, are not shown", kind);
+    return MS_READ_OK;
+}
+
 static enum ms_read walk_chunks(struct load *l, uint64_t at) {
     uint8_t *seen = ms_alloc(CHUNKS_MAX / 8);
     uint64_t *entry_addr = ms_alloc(BATCH * sizeof *entry_addr);
@@ -274,10 +282,15 @@ static enum ms_read walk_chunks(struct load *l, uint64_t at) {
         seen[number / 8] |= (uint8_t)(1 << (number & 7));
         for (uint32_t i = 0; i < GOMAP_CHUNK_ENTRIES && rc == MS_READ_OK; i++) {
             uint64_t map = (uintptr_t)c->entry[i].map;
+            uint64_t id = (uint64_t)c->entry[i].gen << 32 | (c->base + i + 1);
+            uint64_t entry = at + offsetof(struct gomap_chunk, entry) + i * sizeof c->entry[0];
             if (map == 0 || map == CLAIMED) continue;
-            entry_addr[l->pending] = at + offsetof(struct gomap_chunk, entry) + i * sizeof c->entry[0];
-            l->pend[l->pending++] =
-                (struct pending){.addr = map, .id = (uint64_t)c->entry[i].gen << 32 | (c->base + i + 1)};
+            if (c->entry[i].kind != GOMAP_KIND_GOMAP) {
+                rc = load_other(l, c->entry[i].kind, map, id, entry);
+                continue;
+            }
+            entry_addr[l->pending] = entry;
+            l->pend[l->pending++] = (struct pending){.addr = map, .id = id};
             if (l->pending == BATCH) rc = flush(l, entry_addr);
         }
         at = (uintptr_t)c->next;

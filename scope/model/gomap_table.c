@@ -170,7 +170,7 @@ static int scan_error(enum scan rc, struct ms_error *err) {
     return ms_fail(err, MS_UNCERTAIN, "the table was replaced each time it was read: try again");
 }
 
-int ms_gomap_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
+static int cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
                    uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out, uint64_t *bound,
                    struct ms_error *err) {
     enum scan rc = SCAN_CHANGED;
@@ -211,6 +211,7 @@ static enum scan add_groups(struct look *k, uint64_t first, uint64_t n, const ui
         memcpy(g->tophash, meta + 16 * i, 15);
         g->overflow = meta[16 * i + 15];
         g->slots = (uint8_t)k->g.group_slots;
+        g->live = (uint8_t)live_in(g->tophash, k->g.group_slots);
         g->area = (uint8_t)area_of(k, first + i);
         g->addr = k->g.meta + 16 * (first + i);
         uintptr_t link = 0;
@@ -232,7 +233,7 @@ static enum scan add_groups(struct look *k, uint64_t first, uint64_t n, const ui
     return SCAN_OK;
 }
 
-int ms_gomap_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
+static int groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
                     uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err) {
     enum scan rc = SCAN_CHANGED;
     (void)s;
@@ -377,8 +378,8 @@ static int by_ticket(const void *a, const void *b) {
 }
 
 /* An event is whole if its ticket names its place in the ring, before and after it was copied. */
-static int take_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
-                       struct ms_detail *d, struct ms_error *err) {
+int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
+                    struct ms_detail *d, struct ms_error *err) {
     struct gomap_root root;
     enum ms_read rc = ms_read(r, copy->root, &root, sizeof root);
     if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while its events were read");
@@ -408,7 +409,7 @@ static int take_events(struct ms_reader *r, const struct ms_copy *copy, const st
     return MS_OK;
 }
 
-int ms_gomap_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
+static int detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
                          struct ms_error *err) {
     struct look k;
     *out = (struct ms_detail){.map = *m};
@@ -427,11 +428,11 @@ int ms_gomap_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_
     return MS_OK;
 }
 
-int ms_gomap_detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
+static int detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
                     struct ms_error *err) {
-    int status = ms_gomap_detail_head(r, m, out, err);
+    int status = detail_head(r, m, out, err);
     if (status == MS_OK) status = histograms(r, &out->map, out, err);
-    if (status == MS_OK && m->copy < s->copies) status = take_events(r, &s->copy[m->copy], m, out, err);
+    if (status == MS_OK && m->copy < s->copies) status = ms_gomap_events(r, &s->copy[m->copy], m, out, err);
     return status;
 }
 
@@ -460,7 +461,7 @@ static size_t areas_of(const struct ms_raw *raw, struct area *out) {
     return n;
 }
 
-int ms_gomap_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err) {
+static int resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err) {
     struct ms_raw raw;
     enum ms_certainty sure;
     const char *doubt;
@@ -485,3 +486,5 @@ int ms_gomap_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map 
     m->swapped = swapped;
     return MS_OK;
 }
+
+const struct ms_backend ms_gomap_backend = {resident, detail, detail_head, cells, groups};

@@ -59,6 +59,7 @@ struct ms_map *ms_snapshot_add(struct ms_snapshot *s) {
     struct ms_map *m = &s->map[s->maps++];
     *m = (struct ms_map){.resident = MS_UNKNOWN,
                          .swapped = MS_UNKNOWN,
+                         .fresh_bytes = MS_UNKNOWN,
                          .grow_at = MS_UNKNOWN,
                          .grow_bytes = MS_UNKNOWN,
                          .grow_peak = MS_UNKNOWN};
@@ -155,4 +156,35 @@ char *ms_map_label(const struct ms_map *m) {
     if (m->name && *m->name) return ms_strdup(m->name);
     const char *type = m->type ? m->type->name : "?";
     return m->site && *m->site ? ms_asprintf("%s@%s", type, m->site) : ms_strdup(type);
+}
+
+/* ---- by kind ----------------------------------------------------------------------------------- */
+
+static const struct ms_backend *of(const struct ms_map *m) {
+    return m->kind == MS_KIND_CLASSIC ? &ms_classic_backend : &ms_gomap_backend;
+}
+
+int ms_map_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err) {
+    return of(m)->resident(r, s, m, err);
+}
+
+int ms_map_detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
+                  struct ms_error *err) {
+    return of(m)->detail(r, s, m, out, err);
+}
+
+int ms_map_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
+                       struct ms_error *err) {
+    return of(m)->detail_head(r, m, out, err);
+}
+
+int ms_map_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
+                 uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out,
+                 uint64_t *error_bound, struct ms_error *err) {
+    return of(m)->cells(r, s, m, other, first, count, max_cells, out, error_bound, err);
+}
+
+int ms_map_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
+                  uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err) {
+    return of(m)->groups(r, s, m, first, count, out, n, err);
 }

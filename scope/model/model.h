@@ -59,6 +59,7 @@ struct ms_type {
     uint32_t key_size, key_align, value_size, value_align;
     uint32_t slot_size, slot_payload, slot_align;
     uint32_t flags; /* of the backend */
+    uint64_t addr;  /* of its description in the target; 0: not kept */
     struct ms_type *next;
 };
 
@@ -73,13 +74,16 @@ struct ms_map {
     uint8_t kind, certainty, layout, walk;
     uint8_t hash_kind, capacity_small; /* slots of a SMALL table */
 
-    uint64_t entries, slots, groups, chained, stashed;
+    uint64_t entries, slots, groups;    /* groups: buckets of a classic map */
+    uint64_t chained, stashed;          /* MS_UNKNOWN: only a look at the whole table tells */
+    uint64_t tombstones;                /* the same */
     double load;
     uint64_t bytes, part[MS_PARTS];
     uint64_t reserved;                  /* address space */
     uint64_t waste, rebuild_gain;       /* view/totals.c */
+    uint64_t fresh_bytes;               /* a fresh map with the same entries; MS_UNKNOWN: view/totals.c knows */
     uint64_t resident, swapped;         /* MS_UNKNOWN: not asked for */
-    uint64_t walk_done, walk_total;     /* quads */
+    uint64_t walk_done, walk_total;     /* quads; old buckets of a classic map */
     uint64_t grow_at;                   /* entries at which it grows next; MS_UNKNOWN */
     uint64_t grow_groups;               /* groups it will have; 0: not known */
     uint64_t grow_bytes, grow_peak;     /* view/totals.c: table bytes after, and while; MS_UNKNOWN */
@@ -136,7 +140,7 @@ struct ms_cells {
     uint64_t per_cell;      /* groups a cell stands for */
     size_t count;
     uint64_t *live;       /* live slots per cell */
-    unsigned group_slots; /* 15, or what a SMALL table has */
+    unsigned group_slots; /* 15, or what a SMALL table has; 8 in a classic map */
     uint8_t *area;        /* enum ms_area */
 };
 enum ms_area {
@@ -150,7 +154,7 @@ enum ms_area {
 struct ms_group {
     uint64_t index;
     uint8_t tophash[15], overflow;
-    uint8_t slots, area;
+    uint8_t slots, live, area;
     uint64_t addr;                       /* of its metadata */
     uint32_t chain_nodes, chain_entries; /* of its quad */
     bool stash_link;
@@ -195,31 +199,55 @@ void ms_map_id(const struct ms_map *m, char *buf);
 /* name, or type@site; allocated. */
 char *ms_map_label(const struct ms_map *m);
 
+/* ---- looking at one map, of whatever kind ------------------------------------------------------- */
+
+/* Resident and swapped bytes of the map's header and table. */
+int ms_map_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err);
+/* Everything about one map, histograms over its whole table and its events included. */
+int ms_map_detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
+                  struct ms_error *err);
+/* The same without histograms and events: one small look. */
+int ms_map_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
+                       struct ms_error *err);
+void ms_detail_free(struct ms_detail *d);
+/* Occupancy of groups [first, first + count) in at most max_cells cells; `other`: of the second array of
+ * a walk between two.  out->count 0: there is no such array. */
+int ms_map_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
+                 uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out,
+                 uint64_t *error_bound, struct ms_error *err);
+void ms_cells_free(struct ms_cells *c);
+/* Groups [first, first + count), at most 4096, byte by byte. *out allocated. */
+int ms_map_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
+                  uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err);
+
 /* ---- backends: one file each ------------------------------------------------------------------- */
+
+/* The functions above, for maps of one kind. */
+struct ms_backend {
+    int (*resident)(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err);
+    int (*detail)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
+                  struct ms_error *err);
+    int (*detail_head)(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
+                       struct ms_error *err);
+    int (*cells)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other, uint64_t first,
+                 uint64_t count, size_t max_cells, struct ms_cells *out, uint64_t *error_bound,
+                 struct ms_error *err);
+    int (*groups)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
+                  uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err);
+};
+extern const struct ms_backend ms_gomap_backend, ms_classic_backend;
 
 /* Look at a possible root; if it is one of this backend's, add the copy and, if want_maps, its maps.
  * `image` is the path of the ELF file it lies in.  Returns MS_OK (also: not a root; *is_root tells),
  * MS_GONE. */
 int ms_gomap_load(struct ms_reader *r, uint64_t root, const char *image, bool want_maps,
                   struct ms_snapshot *out, bool *is_root, struct ms_error *err);
-/* Resident and swapped bytes of the map's header, side record and table. */
-int ms_gomap_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err);
-/* Everything about one map, histograms over its whole table and its events included. */
-int ms_gomap_detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
-                    struct ms_error *err);
-/* The same without histograms and events: one small look. */
-int ms_gomap_detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
-                         struct ms_error *err);
-void ms_detail_free(struct ms_detail *d);
-/* Occupancy of groups [first, first + count) in at most max_cells cells; `other`: of the second array of
- * a walk between two.  out->count 0: there is no such array. */
-int ms_gomap_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
-                   uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out,
-                   uint64_t *error_bound, struct ms_error *err);
-void ms_cells_free(struct ms_cells *c);
-/* Groups [first, first + count), at most 4096, byte by byte. *out allocated. */
-int ms_gomap_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
-                    uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err);
+/* A registry entry of kind GOMAP_KIND_CLASSIC: add the map to the snapshot. */
+enum ms_read ms_classic_load(struct ms_reader *r, uint64_t addr, uint64_t id, uint64_t entry, uint32_t copy,
+                             struct ms_snapshot *out);
+/* Events of a map, from the flight recorder of its copy of the library. */
+int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
+                    struct ms_detail *d, struct ms_error *err);
 extern const char ms_gomap_note_owner[], ms_gomap_symbol[];
 extern const uint32_t ms_gomap_note_type;
 

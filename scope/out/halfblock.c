@@ -114,7 +114,10 @@ void ms_halfblock_heat(FILE *f, const struct ms_style *st, const struct ms_pictu
         fprintf(f, "the map has no table yet\n");
         return;
     }
-    if (walking)
+    if (walking && p->map->kind == MS_KIND_CLASSIC)
+        fprintf(f, "growing: %" PRIu64 " of %" PRIu64 " old groups evacuated\n", p->map->walk_done,
+                p->map->walk_total);
+    else if (walking)
         fprintf(f, "%s: %" PRIu64 " groups below the split, %" PRIu64 " above, in %s\n",
                 p->map->walk == MS_WALK_GROW ? "growing" : "shrinking", p->lo_groups, p->groups,
                 p->two_arrays ? "two arrays" : "one array");
@@ -128,10 +131,7 @@ void ms_halfblock_heat(FILE *f, const struct ms_style *st, const struct ms_pictu
 /* The row of a group, at most 80 columns for any table of less than 10^7 groups. */
 static void put_group(FILE *f, const struct ms_style *st, const struct ms_group *g) {
     char line[128];
-    unsigned live = 0;
-    int at = 0;
-    for (int k = 0; k < 15; k++) live += g->tophash[k] != 0;
-    at += sprintf(line, "%7" PRIu64 " %2u/%-2u ", g->index, live, g->slots);
+    int at = sprintf(line, "%7" PRIu64 " %2u/%-2u ", g->index, g->live, g->slots);
     for (int k = 0; k < 15; k++) {
         if (k >= g->slots)
             at += sprintf(line + at, "   ");

@@ -110,7 +110,7 @@ static void put_map(struct ms_json *j, const struct ms_map *m) {
     ms_json_known(j, "entries", ok ? m->entries : MS_UNKNOWN);
     ms_json_known(j, "slots", ok ? m->slots : MS_UNKNOWN);
     ms_json_known(j, "groups", ok ? m->groups : MS_UNKNOWN);
-    ms_json_known(j, "tombstones", ok ? 0 : MS_UNKNOWN); /* a gomap has none: deleting empties the slot */
+    ms_json_known(j, "tombstones", ok ? m->tombstones : MS_UNKNOWN); /* a gomap has none: deleting empties the slot */
     ms_json_known(j, "chained_entries", ok ? m->chained : MS_UNKNOWN);
     ms_json_known(j, "stashed_entries", ok ? m->stashed : MS_UNKNOWN);
     if (ok)

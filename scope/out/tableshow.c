@@ -38,7 +38,11 @@ static void put_head(FILE *f, const struct ms_style *st, const struct ms_map *m)
     if (m->doubt) fprintf(f, "            %s\n", m->doubt);
     fprintf(f, "  entries   %" PRIu64 " in %" PRIu64 " slots of %" PRIu64 " groups, load %.3f\n", m->entries,
             m->slots, m->groups, m->load);
-    fprintf(f, "  overflow  %" PRIu64 " in chains, %" PRIu64 " in the stash\n", m->chained, m->stashed);
+    fprintf(f, "  overflow  %" PRIu64 " in chains", m->chained);
+    if (m->kind == MS_KIND_CLASSIC)
+        fprintf(f, ", %" PRIu64 " slots marked by deletes\n", m->tombstones);
+    else
+        fprintf(f, ", %" PRIu64 " in the stash\n", m->stashed);
 }
 
 static void put_bar(FILE *f, const struct ms_style *st, double share, int room) {
@@ -89,10 +93,14 @@ static void put_histogram(FILE *f, const struct ms_style *st, const char *unit, 
 static void put_histograms(FILE *f, const struct ms_style *st, const struct ms_detail *d) {
     fprintf(f, "\ngroups by live slots%s\n", d->two_arrays ? " (both arrays of the walk)" : "");
     put_histogram(f, st, "slots  ", d->occupancy, 16, false);
-    fprintf(f, "quads by entries in their chain\n");
+    bool classic = d->map.kind == MS_KIND_CLASSIC;
+    fprintf(f, "%s by entries in their chain\n", classic ? "groups" : "quads");
     put_histogram(f, st, "entries", d->chain, MS_CHAIN_BUCKETS, true);
-    fprintf(f, "  %" PRIu64 " groups with an overflow mark, %" PRIu64 " quads with entries in the stash\n",
-            d->overflowed_groups, d->stash_quads);
+    if (classic)
+        fprintf(f, "  %" PRIu64 " groups with overflow buckets\n", d->overflowed_groups);
+    else
+        fprintf(f, "  %" PRIu64 " groups with an overflow mark, %" PRIu64 " quads with entries in the stash\n",
+                d->overflowed_groups, d->stash_quads);
     if (!d->histograms_complete)
         fprintf(f, "  incomplete: the table changed too fast, or its chains are damaged\n");
     if (d->error_bound)
@@ -106,8 +114,9 @@ static void put_growth(FILE *f, const struct ms_map *m) {
     if (m->walk == MS_WALK_NONE)
         fprintf(f, "  now       none\n");
     else
-        fprintf(f, "  now       %s, %" PRIu64 " of %" PRIu64 " quads done (%.1f%%)\n",
+        fprintf(f, "  now       %s, %" PRIu64 " of %" PRIu64 " %s (%.1f%%)\n",
                 m->walk == MS_WALK_GROW ? "growing" : "shrinking", m->walk_done, m->walk_total,
+                m->kind == MS_KIND_CLASSIC ? "old groups evacuated" : "quads done",
                 m->walk_total ? 100.0 * (double)m->walk_done / (double)m->walk_total : 0.0);
     if (m->grow_at == MS_UNKNOWN) {
         fprintf(f, "  next      not known\n");

@@ -59,10 +59,13 @@ void ms_view_figures(struct ms_map *m) {
     m->waste = m->rebuild_gain = 0;
     if (m->certainty == MS_DAMAGED || !m->type) return;
     m->waste = ms_view_waste(m);
-    uint64_t fresh = m->part[MS_PART_HEADER] + m->part[MS_PART_CELLS] + m->part[MS_PART_STRINGS];
-    fresh = ms_add(fresh, ms_view_rebuild_table(m->type, m->entries));
+    uint64_t fresh = m->fresh_bytes;
+    if (fresh == MS_UNKNOWN) { /* a gomap; backends of other tables know their own arithmetic */
+        fresh = m->part[MS_PART_HEADER] + m->part[MS_PART_CELLS] + m->part[MS_PART_STRINGS];
+        fresh = ms_add(fresh, ms_view_rebuild_table(m->type, m->entries));
+        forecast(m);
+    }
     m->rebuild_gain = m->bytes > fresh ? m->bytes - fresh : 0;
-    forecast(m);
 }
 
 void ms_view_totals(const struct ms_map *maps, size_t n, struct ms_totals *out) {

@@ -212,17 +212,17 @@ static void look_closer(struct ms_reader *r, struct ms_snapshot *s, const struct
     struct ms_error err = {""};
     uint64_t bound;
     size_t n;
-    int status = ms_gomap_detail(r, s, m, &d, &err);
+    int status = ms_map_detail(r, s, m, &d, &err);
     assert_true(allowed(status));
     assert_true(status == MS_OK || err.line[0]);
     if (status == MS_OK) {
         check_figures(&d.map);
-        assert_true(allowed(ms_gomap_cells(r, s, &d.map, false, 0, UINT32_MAX, 500, &c, &bound, &err)));
+        assert_true(allowed(ms_map_cells(r, s, &d.map, false, 0, UINT32_MAX, 500, &c, &bound, &err)));
         assert_true(c.count <= 500);
-        assert_true(allowed(ms_gomap_cells(r, s, &d.map, true, 0, UINT32_MAX, 500, &other, &bound, &err)));
-        assert_true(allowed(ms_gomap_groups(r, s, &d.map, 1, 8, &g, &n, &err)));
+        assert_true(allowed(ms_map_cells(r, s, &d.map, true, 0, UINT32_MAX, 500, &other, &bound, &err)));
+        assert_true(allowed(ms_map_groups(r, s, &d.map, 1, 8, &g, &n, &err)));
         struct ms_map copy = d.map;
-        assert_true(allowed(ms_gomap_resident(r, s, &copy, &err)));
+        assert_true(allowed(ms_map_resident(r, s, &copy, &err)));
         if (draw) render(s, &d, &c);
     }
     free(g);

@@ -138,6 +138,28 @@ static void test_random_is_uniform_in_uneven_tables(void **st) {
     gomap_free(m);
 }
 
+/* And where most entries, or all but a table's worth, are in the stash or in its list: each part by its share. */
+static void test_random_is_uniform_with_a_stash(void **st) {
+    (void)st;
+    const char *names[] = {"hash-constant", "hash-6-bits", "hash-constant-string"};
+    const uint64_t sizes[] = {100, 400, 3000};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct t_flavour *f = t_flavour_named(names[i]);
+        uint64_t stashed = 0;
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            struct t_alloc a;
+            t_alloc_init(&a);
+            gomap *m = t_flavour_new(f, &a);
+            if (sizes[j] > 400 && f->hash_bits == 0) break; /* a list of thousands: every put walks it */
+            for (uint64_t k = 0; k < sizes[j]; k++) T_OK(tf_put(m, f, k, k + 1));
+            stashed += t_stats(m).stashed;
+            check_uniform(m, f, sizes[j], t_scale(40, 400));
+            gomap_free(m);
+        }
+        assert_true(stashed > 0);
+    }
+}
+
 /* The first key of an iteration is not always the same few. */
 static void test_first_keys_spread(void **st) {
     (void)st;
@@ -167,6 +189,7 @@ int main(void) {
         cmocka_unit_test(test_order_differs_in_sparse_maps),
         cmocka_unit_test(test_neighbours_differ),
         cmocka_unit_test(test_random_is_uniform),
+        cmocka_unit_test(test_random_is_uniform_with_a_stash),
         cmocka_unit_test(test_random_is_uniform_in_uneven_tables),
         cmocka_unit_test(test_first_keys_spread),
     };

@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""docs.py BUILD_DIR [--quick] [--from FILE] [--to FOLDER] - docs/performance.md and its pictures.
+
+Runs the five benches (or takes FILE, what an earlier run left), keeps all results in FOLDER/performance/results.json,
+draws the pictures beside it (plots.py) and fills in performance.md.in.  Every figure on the page comes from the
+results; the words around them are in the template, which names what it wants as {{function argument ...}}: see
+FUNCTIONS below.  What a run did not measure appears as "not measured".
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+import plots
+import runner
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VERBS = ["map", "sweep", "latency", "memory", "scope"]
+ABSENT = "not measured"
+
+
+# Measuring
+
+def run_all(build, quick):
+    """All verbs, one after the other, as one document."""
+    document = {"schema": "gomap-bench/2", "machine": runner.machine(), "quick": quick, "cells": [], "benches": {}}
+    for verb in VERBS:
+        print("== bench %s" % verb, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "results.json")
+            command = [os.path.join(HERE, "run_%s.py" % verb), build, "--json", path] + ["--quick"] * quick
+            if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
+                raise runner.Failed("bench %s failed" % verb)
+            with open(path, encoding="utf-8") as results:
+                part = json.load(results)
+        document["cells"] += part.pop("cells")
+        document["benches"][verb] = {k: v for k, v in part.items() if k not in ("schema", "bench", "machine")}
+    return document
+
+
+def save(document, path):
+    """One cell a line, so that two runs can be compared by diff."""
+    def rounded(value):
+        if isinstance(value, dict):
+            return {k: rounded(v) for k, v in value.items()}
+        return float("%.5g" % value) if isinstance(value, float) else value
+
+    cells = ",\n".join(json.dumps(rounded(cell)) for cell in document["cells"])
+    rest = json.dumps(rounded({k: v for k, v in document.items() if k != "cells"}), indent=1)
+    with open(path, "w", encoding="utf-8") as out:
+        out.write('%s,\n "cells": [\n%s\n]}\n' % (rest.rstrip()[:-1].rstrip(), cells))
+
+
+# From results to text
+
+class Results:
+    def __init__(self, document):
+        self.document = document
+
+    def cells(self, bench, **wanted):
+        return plots.cells_of(self.document, bench, **wanted)
+
+    def one(self, bench, op, impl, key=None, n=None, of="median"):
+        """A single figure; with several sizes that of the largest.  None: not measured."""
+        found = [c for c in self.cells(bench, op=op) if impl in c["results"]
+                 and (key is None or c["key"] == key) and (n is None or c["n"] == n)]
+        return max(found, key=lambda c: c["n"])["results"][impl][of] if found else None
+
+    def worst(self, bench, op):
+        """The largest figure of any implementation (scenario) and size."""
+        return max((r["max"] for c in self.cells(bench, op=op) for r in c["results"].values()), default=None)
+
+    def mean(self, bench, op):
+        values = [r["median"] for c in self.cells(bench, op=op) for r in c["results"].values()]
+        return sum(values) / len(values) if values else None
+
+    def ratio(self, key, to):
+        """gomap's time over another's: geometric mean of all operations and sizes of a type of map."""
+        for r in self.document["benches"].get("map", {}).get("ratios", []):
+            if r["key"] == key and r["to"] == to and r["op"] == "all times":
+                return r["ratio"]
+        return None
+
+    def churned(self):
+        """What a miss costs after ten turnovers, to a fresh map: the worst size."""
+        def by_size(op):
+            return {c["n"]: c["results"]["gomap"]["median"] for c in self.cells("map", op=op, key="u64", value="u64",
+                                                                                unit="ns") if "gomap" in c["results"]}
+        old, new = by_size("miss_churned"), by_size("miss")
+        return max((old[n] / new[n] for n in old if new.get(n)), default=None)
+
+
+def figure(value):
+    if value is None:
+        return ABSENT
+    if isinstance(value, str):
+        return value
+    if value == int(value) and abs(value) < 1e15:
+        return format(int(value), ",")
+    return "%.2f" % value if abs(value) < 9.995 else "%.1f" % value if abs(value) < 99.95 else format(round(value), ",")
+
+
+def table(heads, rows):
+    lines = ["| " + " | ".join(heads) + " |", "|" + "|".join(["---"] + ["---:"] * (len(heads) - 1)) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def implementations(cells):
+    return list(dict.fromkeys(name for cell in cells for name in cell["results"]))
+
+
+def map_table(results, kind, n):
+    """All operations of one type of map at one size, a line per implementation; the least of a column in bold."""
+    key, value = runner.TYPES[kind]
+    cells = [c for c in results.cells("map", key=key, value=value, n=int(n)) if c["unit"] != "instructions"]
+    cells = [c for op in runner.OPS for c in cells if c["op"] == op]
+    if not cells:
+        return ABSENT
+    best = {c["op"]: min(r["median"] for r in c["results"].values()) for c in cells}
+    rows = []
+    for name in implementations(cells):
+        row = []
+        for cell in cells:
+            got = cell["results"].get(name, {}).get("median")
+            text = "-" if got is None else runner.number(got)
+            row.append("**%s**" % text if got == best[cell["op"]] else text)
+        rows.append([name] + row)
+    return table([""] + [" ".join(runner.OPS[c["op"]]).strip() for c in cells], rows)
+
+
+def op_table(results, bench, *ops):
+    """A line per operation, a column per implementation: medians."""
+    cells = [c for op in ops for c in results.cells(bench, op=op)]
+    names = implementations(cells)
+    if not names:
+        return ABSENT
+    several = {op for op in ops if sum(c["op"] == op for c in cells) > 1}
+    return table([""] + names, [
+        ["%s, %s" % (LABELS.get(c["op"], c["op"]), format(c["n"], ",")) if c["op"] in several
+         else LABELS.get(c["op"], c["op"])]
+        + [figure(c["results"][name]["median"]) if name in c["results"] else "-" for name in names] for c in cells])
+
+
+def spread_table(results, bench):
+    """A line per measured thing with median, least and most."""
+    rows = [[LABELS.get(c["op"], c["op"]), format(c["n"], ","), name, c["unit"]]
+            + [figure(r[k]) for k in ("median", "min", "max")]
+            for c in results.cells(bench) for name, r in c["results"].items()]
+    return table(["", "n", "", "unit", "median", "least", "most"], rows) if rows else ABSENT
+
+
+def counter_table(results):
+    ops = ["moved_max", "memory_calls_max", "resident_max", "heap_max", "range_changes", "range_calls_max",
+           "range_resident_max", "chained_max"]
+    cells = {(name, c["op"]): (c["n"], r["median"]) for c in results.cells("counters")
+             for name, r in c["results"].items()}
+    names = list(dict.fromkeys(name for name, op in cells if op in ops))
+    if not names:
+        return ABSENT
+    return table(["", "entries"] + [LABELS[op] for op in ops], [
+        [name.replace("_", " "), format(cells[name, ops[0]][0], ",")]
+        + ["%.2f %%" % (100 * cells[name, op][1]) if op == "chained_max" else figure(cells[name, op][1]) for op in ops]
+        for name in names])
+
+
+LABELS = {
+    "above_1us": "longer than 1 \u00b5s", "above_10us": "longer than 10 \u00b5s",
+    "above_100us": "longer than 100 \u00b5s", "above_1ms": "longer than 1 ms",
+    "slow_preempted": "wall time over 100 \u00b5s: no processor", "slow_faulted": "wall time over 100 \u00b5s: page fault",
+    "slow_unexplained": "wall time over 100 \u00b5s: unexplained",
+    "slow_repeated": "unexplained, and at the same insert in several rounds",
+    "rss_worst": "bytes/entry, worst size from 200,000 on", "rss_peak": "bytes/entry, peak while filling",
+    "rss_erased": "% of the peak, 99 % erased", "rss_tidied": "% of the peak, then asked",
+    "rss_per_map": "bytes/map, entries", "list": "list, maps", "show": "show, entries", "heat": "heat, entries",
+    "loss": "target loses to list, maps", "loss_heat": "target loses to heat, entries",
+    "moved_max": "entries moved", "memory_calls_max": "memory calls", "resident_max": "bytes in core in them",
+    "heap_max": "bytes of malloc", "range_changes": "range changes", "range_calls_max": "calls of one",
+    "range_resident_max": "bytes in core in them", "chained_max": "chained",
+}
+
+# What is aimed at: words, the most it may be (None: no goal), the figure
+GOALS = [
+    ("all operations and sizes, u64 to u64: time of gomap / boost with the same hash, geometric mean", 1.0,
+     lambda r: r.ratio("u64", "boost+aes")),
+    ("the same, strings to u64", 1.0, lambda r: r.ratio("string of 16-32 bytes", "boost+aes")),
+    ("miss after ten turnovers / fresh, worst size", 1.3, lambda r: r.churned()),
+    ("groups and nodes a miss looks at after ten turnovers / fresh, mean of three loads", 1.3,
+     lambda r: r.mean("counters", "miss_looks_ratio")),
+    ("inserts longer than 100 \u00b5s, unexplained, to 10^7 entries", 0,
+     lambda r: r.one("latency", "slow_unexplained", "gomap")),
+    ("those of them at the same insert in several rounds", 0, lambda r: r.one("latency", "slow_repeated", "gomap")),
+    ("for comparison: such gaps in a loop that only reads the clock, in the same time", None,
+     lambda r: r.one("latency", "slow_unexplained", "clock")),
+    ("entries moved by one operation", 128, lambda r: r.worst("counters", "moved_max")),
+    ("memory calls in one operation", 1, lambda r: r.worst("counters", "memory_calls_max")),
+    ("the same, where a table gets or changes its address range", 1, lambda r: r.worst("counters", "range_calls_max")),
+    ("share of chained entries at any moment, %", 1,
+     lambda r: None if r.worst("counters", "chained_max") is None else 100 * r.worst("counters", "chained_max")),
+    ("bytes per entry of 16, worst size from 2*10^5 to 10^7", 32, lambda r: r.one("memory", "rss_worst", "gomap")),
+    ("the same in memory mode", 26, lambda r: r.one("memory", "rss_worst", "gomap-memory")),
+    ("resident after erasing 99 %, % of the peak", 5, lambda r: r.one("memory", "rss_erased", "gomap")),
+    ("`mapscope list` of 10^5 maps, ms", 250, lambda r: r.one("scope", "list", "mapscope")),
+    ("processor time the target loses to it, looks back to back, %", 1,
+     lambda r: r.one("scope", "loss", "looks back to back")),
+]
+
+
+def goals(results):
+    rows = []
+    for words, bound, get in GOALS:
+        got = get(results)
+        reached = "-" if got is None or bound is None else "yes" if got <= bound else "**no**"
+        rows.append([words, "-" if bound is None else "\u2264 " + figure(bound), figure(got), reached])
+    return table(["", "goal", "figure", "reached"], rows)
+
+
+def behind(results, rival, percent):
+    """Where gomap takes that much longer than a rival, all types and sizes of bench map."""
+    rows = []
+    for r in results.document["benches"].get("map", {}).get("ratios", []):
+        if r["to"] == rival and r["n"] and r["op"] != "rss" and r["ratio"] > 1 + float(percent) / 100:
+            rows.append((r["key"], r["value"], " ".join(runner.OPS[r["op"]]).strip(), r["n"], r["ratio"]))
+    if not results.cells("map"):
+        return ABSENT
+    if not rows:
+        return "Nowhere."
+    found = {}
+    for key, value, op, n, ratio in rows:
+        found.setdefault((key + " to " + value, op), []).append((n, ratio))
+    return table(["operation", "map", "entries: ratio"], [
+        [op, kind, ", ".join("%s: %.2f" % (plots.short(n), ratio) for n, ratio in sizes)]
+        for (kind, op), sizes in found.items()])
+
+
+def picture(results, name, *words):
+    if name not in results.pictures:
+        return "(%s: %s)" % (" ".join(words), ABSENT)
+    return "![%s](performance/%s.svg)" % (" ".join(words), name)
+
+
+def machine(results, field):
+    return str(results.document["machine"].get(field, ABSENT))
+
+
+def rounds(results, verb):
+    return figure(results.document["benches"].get(verb, {}).get("rounds"))
+
+
+def warning(results):
+    return "**A quick run: it shows that the page can be made, and no figure on it means anything.**\n" \
+        if results.document.get("quick") else ""
+
+
+def missing(results):
+    skipped = results.document["benches"].get("map", {}).get("skipped", {})
+    return "; ".join("%s (%s)" % item for item in skipped.items()) or "none"
+
+
+def value(results, bench, op, *impl):
+    return figure(results.one(bench, op, " ".join(impl)))
+
+
+FUNCTIONS = {
+    "map_table": map_table, "op_table": op_table, "spread_table": spread_table, "counter_table": counter_table,
+    "goals": goals, "behind": behind, "picture": picture, "machine": machine, "rounds": rounds, "warning": warning,
+    "missing": missing, "value": value,
+}
+
+
+def fill_in(template, results):
+    def replace(match):
+        name, *arguments = match.group(1).split()
+        if name not in FUNCTIONS:
+            raise runner.Failed("performance.md.in: no function '%s'" % name)
+        return FUNCTIONS[name](results, *arguments)
+    return re.sub(r"\{\{([^}]*)\}\}", replace, template)
+
+
+def options():
+    args = argparse.ArgumentParser(prog="bench --docs", description="docs/performance.md and its pictures, measured anew.")
+    args.add_argument("build", metavar="BUILD_DIR", help=argparse.SUPPRESS)
+    args.add_argument("--from", dest="source", metavar="FILE", help="measure nothing, take the results kept there")
+    args.add_argument("--to", metavar="FOLDER", default=os.path.join(HERE, "..", "docs"), help="instead of docs/")
+    args.add_argument("--quick", action="store_true", help="does it work? The page says that it is no measurement")
+    return args.parse_args()
+
+
+def main():
+    args = options()
+    if args.source:
+        try:
+            with open(args.source, encoding="utf-8") as source:
+                document = json.load(source)
+        except (OSError, ValueError) as error:
+            raise runner.Failed("%s: %s" % (args.source, error)) from error
+    else:
+        document = run_all(args.build, args.quick)
+    folder = os.path.join(args.to, "performance")
+    os.makedirs(folder, exist_ok=True)
+    save(document, os.path.join(folder, "results.json"))
+    results = Results(document)
+    results.pictures = plots.write(document, folder)
+    with open(os.path.join(HERE, "performance.md.in"), encoding="utf-8") as template:
+        page = fill_in(template.read(), results)
+    with open(os.path.join(args.to, "performance.md"), "w", encoding="utf-8") as out:
+        out.write(page)
+    print("wrote %s and %d pictures" % (os.path.normpath(os.path.join(args.to, "performance.md")),
+                                        len(results.pictures)))
+
+
+if __name__ == "__main__":
+    runner.run_verb(main)
