@@ -32,7 +32,8 @@ def report(kind, op, sizes, by_size, impls):
     print("\n%s -> %s, %s, %s: %d sizes from %s to %s"
           % (key, value, op, "bytes per entry" if op == "rss" else "ns", len(sizes),
              format(sizes[0], ","), format(sizes[-1], ",")))
-    print("%-13s%8s%8s%8s%11s%16s%8s%11s" % ("", "mean", "best", "worst", "at size", "gomap/: mean", "worst", "at size"))
+    print("%-13s%-38s%s" % ("", "   of the sizes' medians", "gomap / it"))
+    print("%-13s%8s%8s%8s%11s%11s%8s%11s" % ("", "mean", "least", "most", "at size", "mean", "most", "at size"))
     ratios = []
     for impl in impls:
         at = {n: v[impl.name][op] for n, v in by_size.items() if op in v.get(impl.name, {})}
@@ -46,11 +47,11 @@ def report(kind, op, sizes, by_size, impls):
         against = {n: runner.ratio(by_size[n]["gomap"][op], values) for n, values in at.items()
                    if op in by_size[n].get("gomap", {}) and min(values) > 0 and min(by_size[n]["gomap"][op]) > 0}
         if impl.name != "gomap" and against:
-            worst_ratio = max(against, key=against.get)
+            most = max(against, key=against.get)
             mean = runner.geomean(against.values())
-            line += "%16.2f%8.2f%11s" % (mean, against[worst_ratio], format(worst_ratio, ","))
+            line += "%11.2f%8.2f%11s" % (mean, against[most], format(most, ","))
             ratios.append({"key": key, "value": value, "op": op, "of": "gomap", "to": impl.name, "ratio": mean,
-                           "worst": against[worst_ratio], "worst_n": worst_ratio})
+                           "worst": against[most], "worst_n": most})
         print(line)
     return ratios
 

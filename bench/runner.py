@@ -255,21 +255,23 @@ def parser(verb, about, known=None):
 
 
 def present(build, wanted=None):
-    """The implementations that were built, and those that were not: (list, {name: reason})."""
+    """The implementations that were built, and the rivals that were not: (list, {name: reason})."""
     here, skipped = [], {}
     for impl in IMPLS:
         if wanted and impl.name not in wanted:
             continue
         if os.access(program_path(build, impl), os.X_OK):
             here.append(impl)
+        elif impl.needs:
+            skipped[impl.name] = "needs " + impl.needs
         else:
-            skipped[impl.name] = "needs " + impl.needs if impl.needs else "was not built"
+            raise Failed("%s is not there: nothing was built" % program_path(build, impl))
     return here, skipped
 
 
 def print_skipped(skipped):
-    for name, reason in skipped.items():
-        print("skipped: %s (%s)" % (name, reason))
+    for reason in dict.fromkeys(skipped.values()):
+        print("skipped: %s (%s)" % (", ".join(n for n, r in skipped.items() if r == reason), reason))
 
 
 def run_verb(main):
