@@ -36,7 +36,7 @@ enum {
     POOL_FROM_GROUPS = 260,      /* cells of a larger table come from pools (arena.c) */
     CHAIN_CAP = 32,              /* entries of a chain before new ones go to the stash (rule 4) */
     SYNC_ENTRIES = 128,          /* the bound of one write; tables below it move at once */
-    DOUBLE_BELOW_SLOTS = 100000, /* below this even the balanced mode grows x2 */
+    DOUBLE_BELOW_SLOTS = 200000, /* below this even the balanced mode grows x2 */
     SWEEP_MIN_GROUPS = 32,
 };
 #define RANGE_HEADROOM 64u /* address space reserved: this times the table */
@@ -271,6 +271,13 @@ static inline unsigned gomap__match_class(const uint8_t *group, unsigned class) 
     for (unsigned i = 0; i < GOMAP_GROUP_SLOTS; i++) mask |= (unsigned)(group[i] && group[i] >> 5 == class) << i;
     return mask;
 #endif
+}
+/* Bit 16 g + s is set where slot s of group g of a quad is full: one loop over it mispredicts once, four loops four times. */
+static inline uint64_t gomap__quad_full(const uint8_t *meta, unsigned groups) {
+    uint64_t full = 0;
+    for (unsigned g = 0; g < groups; g++)
+        full |= (uint64_t)(~gomap__match_empty(meta + g * 16) & 0x7fff) << g * 16;
+    return full;
 }
 static inline uint64_t gomap__quads(uint64_t ng) { return (ng + 3) / 4; }
 /* The lowest position whose home group is >= g; g < ng.  Every step of a walk and every quad of an iteration asks, so on

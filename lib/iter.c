@@ -252,9 +252,6 @@ static bool gather_whole(struct iter *it, const struct span *sp) {
     size_t size = d->slot_size, key = d->slot_key_size;
     if (sp->g.links && gomap__link_node(sp->g.links[sp->quad])) return false;
     unsigned groups = gomap__quad_groups(sp->g.ng, sp->quad);
-    uint64_t full = 0;
-    for (unsigned i = 0; i < groups; i++)
-        full |= (uint64_t)(~gomap__match_empty(sp->g.meta + (sp->quad * 4 + i) * 16) & 0x7fff) << i * 16;
     const uint8_t *slots = it->quad_slots;
     size_t n = groups * (size_t)GOMAP_GROUP_SLOTS;
     if (size == KEY_PITCH)
@@ -266,7 +263,7 @@ static bool gather_whole(struct iter *it, const struct span *sp) {
     else
         for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, key);
     it->c.map = it->cur, it->c.slots = it->quad_slots, it->c.epoch = it->epoch;
-    it->c.left = mixed(full, it->c.mix);
+    it->c.left = mixed(gomap__quad_full(it->quad_meta, groups), it->c.mix);
     return true;
 }
 

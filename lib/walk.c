@@ -233,19 +233,17 @@ INLINE void move_plain(struct gomap *m, const struct span *sp, struct gomap_node
     st.ent = st.fixed, st.n = 0;
     aim(s, sp, &target);
     uint8_t *slots = src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, *meta = src.meta + sp->quad * 64;
-    for (unsigned g = 0; g < groups; g++, meta += 16, slots += GOMAP_GROUP_SLOTS * size) {
-        for (unsigned full = ~gomap__match_empty(meta) & 0x7fff; full; full &= full - 1) {
-            unsigned k = (unsigned)__builtin_ctz(full);
-            struct ent e = {.slot = slots + k * size, .tag = meta[k]};
-            uint64_t key = 0;
-            if (kc == KC_8 || kc == KC_4) {
-                memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
-                e.pos = GOMAP__LIKELY(aes) ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
-            } else {
-                e.pos = slot_pos(m, e.slot);
-            }
-            if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+    for (uint64_t full = gomap__quad_full(meta, groups); full; full &= full - 1) {
+        unsigned k = (unsigned)__builtin_ctzll(full);
+        struct ent e = {.slot = slots + (k - k / 16) * size, .tag = meta[k]}; /* a group has 15 slots */
+        uint64_t key = 0;
+        if (kc == KC_8 || kc == KC_4) {
+            memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
+            e.pos = GOMAP__LIKELY(aes) ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
+        } else {
+            e.pos = slot_pos(m, e.slot);
         }
+        if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
     }
     for (struct gomap_node *n = chain; n; n = n->next)
         for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
@@ -326,11 +324,29 @@ static bool move_quad(struct gomap *m, const struct span *sp, size_t *moved) {
     return true;
 }
 
+/* Fetch the lines of the step after this one: what it reads, and about what it will write.  A whole step is the lead they
+ * need; fetched at the end of the step, half of them came too late. */
+static void prefetch_after(const struct gomap *m, const struct span *sp, bool grow) {
+    enum { MOST = 1536 };
+    const struct gomap__side *s = gomap__side(m);
+    const size_t group = (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
+    const uint64_t groups = sp->to_last - sp->to_first + 1, quad = grow ? sp->quad - 1 : sp->quad + 1;
+    const uint64_t to = grow ? sp->to_first - groups : sp->to_last + 1;
+    if (quad >= gomap__quads(s->src.ng) || to + groups > s->dst.ng) return; /* the first or last quad: below 0 wraps */
+    const uint8_t *slots = s->src.slots + quad * 4 * group, *to_slots = s->dst.slots + to * group;
+    __builtin_prefetch(s->src.meta + quad * 64);
+    for (uint64_t at = to / 4; at <= (to + groups) / 4 && at < to / 4 + 4; at++)
+        __builtin_prefetch(s->dst.meta + at * 64, 1);
+    for (size_t at = 0; at < 4 * group && at < MOST; at += 64) __builtin_prefetch(slots + at);
+    for (size_t at = 0; at < groups * group && at < MOST; at += 64) __builtin_prefetch(to_slots + at, 1);
+}
+
 /* Move the next quad of the walk; false: no memory, nothing happened.  *moved += its entries. */
 static bool walk_quad(struct gomap *m, bool grow, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct span sp = next_quad(s, grow);
     size_t n = 0;
+    prefetch_after(m, &sp, grow);
     if (!move_quad(m, &sp, &n)) return false;
     s->walk_at = grow ? sp.quad : sp.quad + 1;
     s->walk_pos = grow ? sp.first : sp.last + 1;
@@ -339,21 +355,6 @@ static bool walk_quad(struct gomap *m, bool grow, size_t *moved) {
     if (n) m->epoch++;
     *moved += n;
     return true;
-}
-
-/* Fetch the next step's lines while the caller does something else: what it reads, and what it will write. */
-static void prefetch_next(const struct gomap *m, bool grow) {
-    enum { MOST = 1536 };
-    const struct gomap__side *s = gomap__side(m);
-    const struct span sp = next_quad(s, grow);
-    const size_t group = (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
-    const uint8_t *from = s->src.slots + sp.quad * 4 * group, *to = s->dst.slots + sp.to_first * group;
-    size_t to_bytes = (sp.to_last - sp.to_first + 1) * group;
-    __builtin_prefetch(s->src.meta + sp.quad * 64);
-    for (uint64_t g = sp.to_first / 4; g <= sp.to_last / 4 && g < sp.to_first / 4 + 4; g++)
-        __builtin_prefetch(s->dst.meta + g * 64, 1);
-    for (size_t at = 0; at < 4 * group && at < MOST; at += 64) __builtin_prefetch(from + at);
-    for (size_t at = 0; at < to_bytes && at < MOST; at += 64) __builtin_prefetch(to + at, 1);
 }
 
 /* ---- beginning and ending a walk ------------------------------------------------------------------- */
@@ -578,7 +579,6 @@ bool gomap__walk_step(struct gomap *m) {
         if (!grow) return_behind(m, from, s->walk_at);
         publish(m, false);
     }
-    if (s->pub.walk) prefetch_next(m, grow);
     return ok;
 }
 

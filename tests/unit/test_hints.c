@@ -150,7 +150,7 @@ static void test_growth_table(void **st) {
         c.mode = (gomap_mode)mode;
         gomap *m = t_new(&c);
         uint64_t before = 0;
-        for (uint64_t k = 0; k < t_scale(100000, 1000000); k++) {
+        for (uint64_t k = 0; k < t_scale(220000, 1000000); k++) {
             t_put(m, k, k);
             uint64_t slots = t_raw(m)->ngroups * GOMAP_GROUP_SLOTS;
             if (before >= 2000 && slots != before) {
@@ -158,7 +158,7 @@ static void test_growth_table(void **st) {
                 assert_true(factor > 1.2 && factor < 2.1);
                 if (mode == GOMAP_SPEED) assert_true(factor > 1.9);
                 if (mode == GOMAP_MEMORY && before > 20000) assert_true(factor < 1.35);
-                if (mode == GOMAP_BALANCED && before > 110000) assert_true(factor > 1.4 && factor < 1.6);
+                if (mode == GOMAP_BALANCED && before > 210000) assert_true(factor > 1.4 && factor < 1.6);
             }
             before = slots;
         }
