@@ -11,16 +11,11 @@ template <class T> struct Pick {
     using Map = absl::flat_hash_map<typename T::Key, typename T::Value, bench::AesInt>;
 };
 template <> struct Pick<bench::Strings> {
-    using Map =
-        absl::flat_hash_map<std::string, uint64_t, bench::AesStr<absl::string_view>, std::equal_to<>>;
+    using Map = absl::flat_hash_map<std::string, uint64_t, bench::AesStr<absl::string_view>, std::equal_to<>>;
 };
 #else
-template <class T> struct Pick {
-    using Map = absl::flat_hash_map<typename T::Key, typename T::Value>;
-};
-template <> struct Pick<bench::Strings> {
-    using Map = absl::flat_hash_map<std::string, uint64_t>;
-};
+template <class T> struct Pick { using Map = absl::flat_hash_map<typename T::Key, typename T::Value>; };
+template <> struct Pick<bench::Strings> { using Map = absl::flat_hash_map<std::string, uint64_t>; };
 #endif
 template <class T> using Engine = bench::StdLike<T, typename Pick<T>::Map, absl::string_view>;
 

@@ -14,7 +14,8 @@ struct Text : boost::hash<std::string_view> { // that of std::string, for views 
     using is_transparent = void;
 };
 // Whether the table mixes the hash once more is asked of its type, not inherited.
-template <> struct boost::unordered::hash_is_avalanching<Text> : hash_is_avalanching<boost::hash<std::string>> {};
+template <>
+struct boost::unordered::hash_is_avalanching<Text> : hash_is_avalanching<boost::hash<std::string>> {};
 #endif
 
 template <class T> struct Pick {

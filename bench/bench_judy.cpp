@@ -11,7 +11,8 @@ template <class T> class Engine {
 
     Engine() = default;
     ~Engine() {
-        if constexpr (WIDE) each_word([](const Key &, Word_t *word) { delete reinterpret_cast<Value *>(*word); });
+        if constexpr (WIDE)
+            each_word([](const Key &, Word_t *word) { delete reinterpret_cast<Value *>(*word); });
         if constexpr (STRINGS)
             JudySLFreeArray(&tree_, PJE0);
         else

@@ -3,12 +3,7 @@
 #include "harness.h"
 
 #define STB_DS_IMPLEMENTATION
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers" // the header's own code
-#pragma GCC diagnostic ignored "-Wsign-compare" // the header's own code
-#pragma GCC diagnostic ignored "-Wunused-parameter" // the header's own code
 #include <stb/stb_ds.h>
-#pragma GCC diagnostic pop
 
 template <class T> class Engine {
   public:

@@ -15,9 +15,7 @@ struct Text : std::hash<std::string_view> { // that of std::string, for views to
 };
 #endif
 
-template <class T> struct Pick {
-    using Map = std::unordered_map<typename T::Key, typename T::Value, Int>;
-};
+template <class T> struct Pick { using Map = std::unordered_map<typename T::Key, typename T::Value, Int>; };
 template <> struct Pick<bench::Strings> {
     using Map = std::unordered_map<std::string, uint64_t, Text, std::equal_to<>>;
 };

@@ -40,7 +40,7 @@ enum {
     CALLS_BOUND = 3,   /* gomap.h; an mprotect for each of three areas when a range grows */
     RESIDENT_BOUND = 512 << 10,
     HEAP_BOUND = 1088 << 10, /* a table of one block (policy.range_from_bytes), and its side record */
-    RANGE_CALLS_BOUND = 10, /* mmap, two munmap to align it, three mremap, munmap, three mprotect */
+    RANGE_CALLS_BOUND = 10,  /* mmap, two munmap to align it, three mremap, munmap, three mprotect */
     RANGE_CHANGES_BOUND = 16,
     AGED_MAX = 1000000,
     SAME_HASH_MAX = 5000, /* entries of maps whose keys all look alike: they cost O(n) each */

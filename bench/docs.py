@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""docs.py BUILD_DIR [--quick] [--from FILE] [--to FOLDER] - docs/performance.md and its pictures.
+"""docs.py BUILD_DIR [--quick] [--from FILE...] [--to FOLDER] - docs/performance.md and its pictures.
 
-Runs the five benches (or takes FILE, what an earlier run left), keeps all results in FOLDER/performance/results.json,
-draws the pictures beside it (plots.py) and fills in performance.md.in.  Every figure on the page comes from the
+Runs the five benches (or takes files that `script/bench VERB --json FILE` or an earlier run left), keeps all
+results in FOLDER/performance/results.json, draws the pictures beside it (plots.py) and fills in performance.md.in.  Every figure on the page comes from the
 results; the words around them are in the template, which names what it wants as {{function argument ...}}: see
 FUNCTIONS below.  What a run did not measure appears as "not measured".
 """
@@ -19,13 +19,13 @@ import runner
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERBS = ["map", "sweep", "latency", "memory", "scope"]
 ABSENT = "not measured"
+SCHEMA = "gomap-bench/2"
 
 
 # Measuring
 
 def run_all(build, quick):
-    """All verbs, one after the other, as one document."""
-    document = {"schema": "gomap-bench/2", "machine": runner.machine(), "quick": quick, "cells": [], "benches": {}}
+    """All verbs, one after the other; a document each."""
     for verb in VERBS:
         print("== bench %s" % verb, flush=True)
         with tempfile.TemporaryDirectory() as folder:
@@ -33,11 +33,33 @@ def run_all(build, quick):
             command = [os.path.join(HERE, "run_%s.py" % verb), build, "--json", path] + ["--quick"] * quick
             if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
                 raise runner.Failed("bench %s failed" % verb)
-            with open(path, encoding="utf-8") as results:
-                part = json.load(results)
-        document["cells"] += part.pop("cells")
-        document["benches"][verb] = {k: v for k, v in part.items() if k not in ("schema", "bench", "machine")}
-    return document
+            yield read(path)
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as source:
+            part = json.load(source)
+        if part["schema"] == SCHEMA and part["cells"] is not None and part["machine"] is not None:
+            return part
+    except OSError as error:
+        raise runner.Failed("%s: %s" % (path, error.strerror)) from error
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise runner.Failed("%s: these are no results of script/bench" % path)
+
+
+def join(parts):
+    """One document of several: those of single verbs, or one that was joined before.  Where two have the same bench
+    the later counts."""
+    whole = {"schema": SCHEMA, "machine": {}, "benches": {}, "cells": []}
+    for part in parts:
+        fresh = {cell["bench"] for cell in part["cells"]}
+        whole["cells"] = [c for c in whole["cells"] if c["bench"] not in fresh] + part["cells"]
+        whole["machine"] = part["machine"]
+        whole["benches"].update(part["benches"] if "benches" in part else {
+            part["bench"]: {k: v for k, v in part.items() if k not in ("schema", "bench", "machine", "cells")}})
+    return whole
 
 
 def save(document, path):
@@ -249,8 +271,8 @@ def rounds(results, verb):
 
 
 def warning(results):
-    return "**A quick run: it shows that the page can be made, and no figure on it means anything.**\n" \
-        if results.document.get("quick") else ""
+    return "\n**A quick run: it shows that the page can be made, and no figure on it means anything.**\n" \
+        if any(bench.get("quick") for bench in results.document["benches"].values()) else ""
 
 
 def missing(results):
@@ -279,9 +301,11 @@ def fill_in(template, results):
 
 
 def options():
-    args = argparse.ArgumentParser(prog="bench --docs", description="docs/performance.md and its pictures, measured anew.")
+    args = argparse.ArgumentParser(prog="bench --docs",
+                                   description="docs/performance.md and its pictures, measured anew.")
     args.add_argument("build", metavar="BUILD_DIR", help=argparse.SUPPRESS)
-    args.add_argument("--from", dest="source", metavar="FILE", help="measure nothing, take the results kept there")
+    args.add_argument("--from", dest="source", metavar="FILE", nargs="+",
+                      help="measure nothing, take the results kept there, of all verbs or of single ones")
     args.add_argument("--to", metavar="FOLDER", default=os.path.join(HERE, "..", "docs"), help="instead of docs/")
     args.add_argument("--quick", action="store_true", help="does it work? The page says that it is no measurement")
     return args.parse_args()
@@ -289,14 +313,8 @@ def options():
 
 def main():
     args = options()
-    if args.source:
-        try:
-            with open(args.source, encoding="utf-8") as source:
-                document = json.load(source)
-        except (OSError, ValueError) as error:
-            raise runner.Failed("%s: %s" % (args.source, error)) from error
-    else:
-        document = run_all(args.build, args.quick)
+    parts = map(read, args.source) if args.source else run_all(args.build, args.quick)
+    document = join(parts)
     folder = os.path.join(args.to, "performance")
     os.makedirs(folder, exist_ok=True)
     save(document, os.path.join(folder, "results.json"))

@@ -28,12 +28,13 @@
 #include <ctime>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace bench {
 
 constexpr size_t WORK = 1000000; // small sizes are repeated up to this many operations
 constexpr size_t QUERIES_PER_WORK = 4;
-constexpr size_t BATCH = 256;  // keys a call of hit_batched
+constexpr size_t BATCH = 256;   // keys a call of hit_batched
 constexpr size_t TURNOVER = 10; // times the entries are replaced before miss_churned
 constexpr int PASSES = 3;
 
@@ -61,24 +62,38 @@ inline double clock_cost() {
     return least;
 }
 
-// The code whose time is taken, and nothing else: callgrind counts instructions inside functions of this name.
+// The code whose time is taken, and nothing else: callgrind counts instructions inside functions of these names.
+// Lookups are inlined whole wherever their code can be seen, as in a program whose only loop this is; the
+// same source compiled five times into one program would be left to the compiler's mood.
 template <class F> __attribute__((noinline)) void measured(F &f) { f(); }
+template <class F> __attribute__((noinline, flatten)) void measured_lookups(F &f) { f(); }
 
 class Timer {
   public:
     explicit Timer(double cost) : cost_(cost) {}
-    template <class F> void time(size_t operations, F f) {
-        const double start = cpu_ns();
-        measured(f);
-        const double took = cpu_ns() - start - cost_;
-        total_ += took, operations_ += operations;
-        best_ = std::min(best_, took / (double)operations);
+    // f returns what it found, kept in registers until then.
+    template <class F> auto time(size_t operations, F f) {
+        return run(operations, f, [](auto &body) { measured(body); });
+    }
+    template <class F> auto time_lookups(size_t operations, F f) {
+        return run(operations, f, [](auto &body) { measured_lookups(body); });
     }
     double best() const { return best_; }
     double mean() const { return total_ / (double)operations_; }
     size_t operations() const { return operations_; }
 
   private:
+    template <class F, class Call> auto run(size_t operations, F &f, Call call) {
+        decltype(f()) result;
+        auto body = [&] { result = f(); };
+        const double start = cpu_ns();
+        call(body);
+        const double took = cpu_ns() - start - cost_;
+        total_ += took, operations_ += operations;
+        best_ = std::min(best_, took / (double)operations);
+        return result;
+    }
+
     double cost_, total_ = 0, best_ = 1e18;
     size_t operations_ = 0;
 };
@@ -117,7 +132,7 @@ template <class T, class Engine> class Run {
 
     void all() {
         if (o_.wants("rss")) rss(); // first: the heap is still fresh
-        if constexpr (requires(Engine &e) { e.reserve(1); })
+        if constexpr (requires(Engine & e) { e.reserve(1); })
             if (o_.wants("insert_reserved")) insert("insert_reserved", [&](Engine &map) { map.reserve(n_); });
         if (o_.wants("insert")) insert("insert", [](Engine &) {});
         if (o_.wants("erase")) erase();
@@ -177,6 +192,7 @@ template <class T, class Engine> class Run {
             timer.time(n_, [&] {
                 prepare(map);
                 fill(map);
+                return 0;
             });
             const Value *found = map.get(keys_[n_ / 2]);
             check(found && T::id(*found) == n_ / 2, "a key is missing after insert");
@@ -194,12 +210,14 @@ template <class T, class Engine> class Run {
         Timer timer(cost_);
         for (size_t r = 0; r < repeats(); r++) {
             auto map = filled();
-            size_t gone = 0, left = 0;
-            timer.time(n_, [&] {
-                for (const Key &key : order) gone += map->erase(key);
+            const size_t all = timer.time(n_, [&, &to = *map] {
+                size_t gone = 0;
+                for (const Key &key : order) gone += to.erase(key);
+                return gone;
             });
+            size_t left = 0;
             map->each([&](const Key &, const Value &) { left++; });
-            check(gone == n_, "erase did not find what was put");
+            check(all == n_, "erase did not find what was put");
             check(left == 0, "entries are left after erasing all");
         }
         result("erase", timer.mean(), timer.operations());
@@ -222,14 +240,15 @@ template <class T, class Engine> class Run {
         const Keys<Key> keys = hits(n, &want);
         Timer timer(cost_);
         for (int pass = 0; pass < PASSES; pass++) {
-            uint64_t sum = 0;
-            timer.time(keys.size(), [&] {
+            const uint64_t all = timer.time_lookups(keys.size(), [&] {
+                uint64_t sum = 0;
                 for (const Key &key : keys) {
                     const Value *found = map.get(key);
                     if (found) sum += T::id(*found);
                 }
+                return sum;
             });
-            check(sum == want, "a key that was put is not found");
+            check(all == want, "a key that was put is not found");
         }
         result(what, timer.best(), timer.operations());
     }
@@ -261,15 +280,16 @@ template <class T, class Engine> class Run {
         const size_t queries = std::min(queries_, o_.work);
         Timer timer(cost_);
         for (int pass = 0; pass < PASSES; pass++) {
-            uint64_t value = 0;
-            timer.time(queries, [&] {
+            const uint64_t last = timer.time_lookups(queries, [&] {
+                uint64_t value = 0;
                 for (size_t i = 0; i < queries; i++) {
                     const Value *found = map.get(T::after(keys[i], value));
                     if (!found) fail("a key that was put is not found");
                     value = T::id(*found);
                 }
+                return value;
             });
-            check(value == random(queries - 1) % n_, "a key has the value of another");
+            check(last == random(queries - 1) % n_, "a key has the value of another");
         }
         result("hit_dependent", timer.best(), timer.operations());
     }
@@ -281,8 +301,8 @@ template <class T, class Engine> class Run {
         const void *found[BATCH]; // of Value
         Timer timer(cost_);
         for (int pass = 0; pass < PASSES; pass++) {
-            uint64_t sum = 0;
-            timer.time(keys.size(), [&] {
+            const uint64_t all = timer.time_lookups(keys.size(), [&] {
+                uint64_t sum = 0;
                 for (size_t at = 0; at < keys.size(); at += BATCH) {
                     const size_t batch = std::min(BATCH, keys.size() - at);
                     if constexpr (requires { map.get_many(keys.data(), batch, found); })
@@ -292,8 +312,9 @@ template <class T, class Engine> class Run {
                     for (size_t i = 0; i < batch; i++)
                         if (found[i]) sum += T::id(*static_cast<const Value *>(found[i]));
                 }
+                return sum;
             });
-            check(sum == want, "a key that was put is not found in a batch");
+            check(all == want, "a key that was put is not found in a batch");
         }
         result("hit_batched", timer.best(), timer.operations());
     }
@@ -303,11 +324,12 @@ template <class T, class Engine> class Run {
         for (size_t i = 0; i < queries_; i++) keys.add(o_.seed, first_miss() + i);
         Timer timer(cost_);
         for (int pass = 0; pass < PASSES; pass++) {
-            size_t found = 0;
-            timer.time(keys.size(), [&] {
+            const size_t all = timer.time_lookups(keys.size(), [&] {
+                size_t found = 0;
                 for (const Key &key : keys) found += map.get(key) != nullptr;
+                return found;
             });
-            check(found == 0, "a key that was never put is found");
+            check(all == 0, "a key that was never put is found");
         }
         result(what, timer.best(), timer.operations());
     }
@@ -317,12 +339,13 @@ template <class T, class Engine> class Run {
         for (size_t i = 0; i < n_; i++) want += T::glance(keys_[i]) ^ i;
         Timer timer(cost_);
         for (size_t r = 0; r < repeats(); r++) {
-            uint64_t sum = 0;
-            size_t seen = 0;
-            timer.time(n_, [&] {
+            const auto [sum, seen] = timer.time(n_, [&] {
+                uint64_t sum = 0;
+                size_t seen = 0;
                 map.each([&](const Key &key, const Value &value) {
                     sum += T::glance(key) ^ T::id(value), seen++;
                 });
+                return std::pair(sum, seen);
             });
             check(seen == n_ && sum == want, "iteration is not complete");
         }
@@ -345,18 +368,16 @@ template <class T, class Engine> class Run {
                 in.add(o_.seed, fresh);
                 place = fresh;
             }
-            size_t gone = 0;
             const auto turn = [&] {
+                size_t gone = 0;
                 for (size_t i = 0; i < pairs; i++) {
                     gone += map.erase(out[i]);
                     map.put(in[i], T::value(i));
                 }
+                return gone;
             };
-            if (done < timed)
-                timer.time(pairs, turn);
-            else
-                turn();
-            check(gone == pairs, "churn did not find what it put");
+            const size_t all_gone = done < timed ? timer.time(pairs, turn) : turn();
+            check(all_gone == pairs, "churn did not find what it put");
             done += pairs;
         }
         if (o_.wants("churn")) result("churn", timer.mean(), timer.operations());
@@ -402,7 +423,8 @@ template <template <class> class Engine> int main(int argc, char **argv) {
     }
     if (!ok || !(run_if<U64, Engine>(argv[1], o) || run_if<U32, Engine>(argv[1], o) ||
                  run_if<Strings, Engine>(argv[1], o) || run_if<Big, Engine>(argv[1], o))) {
-        std::fprintf(stderr, "usage: %s TYPE N [--seed S] [--ops A,B] [--work W]   (N: 1 .. 10^9)\n", argv[0]);
+        std::fprintf(stderr, "usage: %s TYPE N [--seed S] [--ops A,B] [--work W]   (N: 1 .. 10^9)\n",
+                     argv[0]);
         return 2;
     }
     return 0;

@@ -3,7 +3,8 @@
 //     memory ENGINE fill N           one map from nothing to N entries, then 99 % erased at random
 //     memory ENGINE many MAPS N      so many maps of N entries each
 //
-// One line of JSON.  Bytes are what the process' resident set (smaps_rollup, exact) grew by since just before the
+// One line of JSON.  Bytes are what the process' resident anonymous memory (smaps_rollup, exact; pages of program
+// files are not the map's doing) grew by since just before the
 // first map was made; the peak is the kernel's own high-water mark, which also sees what was there between two
 // readings.  The engine's object itself is counted (C++ maps are held by value).  Nothing else is allocated
 // meanwhile: keys are computed, the order of erasing was drawn before.
@@ -33,7 +34,11 @@ inline size_t proc_kib(const char *path, const char *field) {
     check(kib > 0, "cannot read the resident set from /proc");
     return kib;
 }
-inline size_t resident() { return proc_kib("/proc/self/smaps_rollup", "Rss:") * 1024; }
+inline size_t resident() { return proc_kib("/proc/self/smaps_rollup", "Anonymous:") * 1024; }
+inline size_t base_line() {
+    resident(); // the first reading gives stdio its buffers
+    return resident();
+}
 inline size_t peak() { return proc_kib("/proc/self/status", "VmHWM:") * 1024; }
 inline void reset_peak() {
     std::FILE *file = std::fopen("/proc/self/clear_refs", "w");
@@ -49,11 +54,12 @@ struct Fill {
         std::vector<uint32_t> order(n); // in core before the first reading
         std::iota(order.begin(), order.end(), 0u);
         for (size_t i = n; i > 1; i--) std::swap(order[i - 1], order[mix(i) % i]);
-        const size_t base = (resident(), resident()), kept = n / 100; // stdio has its buffers after the first
+        const size_t base = base_line(), kept = n / 100;
         double worst = 0;
         size_t worst_at = 0, readings = 0, next = std::min(FIRST, n);
         std::printf("{\"engine\":\"%s\",\"n\":%zu,\"curve\":[", name, n);
         reset_peak();
+        const size_t peak_base = peak();
         Engine map;
         for (size_t i = 0; i < n;) {
             for (; i < next; i++) map.put(mix(i), i);
@@ -64,7 +70,7 @@ struct Fill {
                 std::printf("%s[%zu,%.3f]", i == next && readings == 1 ? "" : ",", i, each);
             next = std::min(n, i + i / STEP);
         }
-        const size_t most = peak() - base;
+        const size_t most = peak() - peak_base;
         for (size_t i = kept; i < n; i++) check(map.erase(mix(order[i])), "a key that was put is not there");
         check(map.size() == kept, "not as many entries as there should be");
         const size_t after = resident();
@@ -81,7 +87,7 @@ struct Many {
     size_t maps, n;
 
     template <class Engine> void run() const {
-        const size_t base = (resident(), resident());
+        const size_t base = base_line();
         std::vector<Engine> all(maps);
         for (size_t m = 0; m < maps; m++)
             for (size_t i = 0; i < n; i++) all[m].put(mix(m * n + i), i);

@@ -103,9 +103,11 @@ def counter_cells(lines):
 
 
 def main():
-    args = runner.parser("latency", __doc__.split("\n\n", maxsplit=1)[0], ENGINES).parse_args()
+    args = runner.parser("latency", "How long single inserts take, and how much any operation does.", ENGINES).parse_args()
     n, rounds = 500000 if args.quick else 10000000, args.rounds or (2 if args.quick else 5)
     values, recorded = latencies(args.build, args.impl or ENGINES, n, rounds)
+    if not values:
+        raise runner.Failed("this build has none of " + ", ".join(args.impl))
     runner.progress("counting the work of single operations")
     counted, broken = run(args.build, "counters", n, "--json")
     runner.progress()
@@ -128,8 +130,8 @@ def main():
     for line in broken:
         print("bound broken: " + line)
     if args.json:
-        runner.write_json(args.json, "latency", rounds, cells + counter_cells(counted), faults_recorded=recorded,
-                          bounds_broken=broken)
+        runner.write_json(args.json, "latency", rounds, cells + counter_cells(counted), quick=args.quick,
+                          faults_recorded=recorded, bounds_broken=broken)
 
 
 if __name__ == "__main__":

@@ -74,10 +74,12 @@ def spread_all(by_engine):
 
 
 def main():
-    args = runner.parser("memory", __doc__.split("\n\n", maxsplit=1)[0], ENGINES).parse_args()
+    args = runner.parser("memory", "Resident bytes of maps at every size, and what they give back.", ENGINES).parse_args()
     n, rounds = 500000 if args.quick else 10000000, args.rounds or (1 if args.quick else 3)
     engines = args.impl or ENGINES
     filled = fill(args.build, engines, n, rounds)
+    if not filled:
+        raise runner.Failed("this build has none of " + ", ".join(engines))
     small = many(args.build, engines, rounds, 20 if args.quick else 1)
     cells = []
     for what, by_engine in filled.items():
@@ -99,7 +101,7 @@ def main():
              for entries, by_engine in small.items()]
     runner.print_table([here], rows, first=50, width=14)
     if args.json:
-        runner.write_json(args.json, "memory", rounds, cells)
+        runner.write_json(args.json, "memory", rounds, cells, quick=args.quick)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def loss(target, command, pairs):
 
 
 def main():
-    args = runner.parser("scope", __doc__.split("\n\n")[1]).parse_args()
+    args = runner.parser("scope", "How long mapscope's looks take, and what they cost the process that is looked at.").parse_args()
     mapscope = os.path.join(args.build, "scope", "mapscope")
     if not os.access(mapscope, os.X_OK):
         raise runner.Failed("mapscope is not built in %s" % args.build)
@@ -136,7 +136,7 @@ def main():
     print("looks in ms; processor time lost in percent, over %d pairs" % pairs)
     runner.print_table([["median", "min", "max"]], rows, first=49, width=9)
     if args.json:
-        runner.write_json(args.json, "scope", looks, cells, pairs=pairs)
+        runner.write_json(args.json, "scope", looks, cells, quick=args.quick, pairs=pairs)
 
 
 if __name__ == "__main__":

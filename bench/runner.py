@@ -168,7 +168,7 @@ def cell(bench, kind, n, op, results, unit_name=None):
 
 def print_table(heads, rows, first=13, width=7):
     """heads: one list of column headings per line; rows: (name, [cells])."""
-    for head in heads:
+    for head in filter(any, heads):
         print((" " * first + "".join("%*s" % (width, h) for h in head)).rstrip())
     for name, cells in rows:
         print("%-*s" % (first, name) + "".join("%*s" % (width, c) for c in cells))
@@ -276,6 +276,7 @@ def print_skipped(skipped):
 
 def run_verb(main):
     """main() of a script: its exit code, or 1 after a line that names the program that failed."""
+    sys.stdout.reconfigure(line_buffering=True)  # a run takes hours: show what is there
     try:
         sys.exit(main() or 0)
     except Failed as failure:

@@ -67,6 +67,8 @@ struct book {
     bool must[UNIVERSE]; /* there since it began, not seen yet */
     bool may[UNIVERSE];  /* not seen since it was last put anew */
     unsigned nans_must, nans_may;
+    uint64_t
+        same_size; /* growths to the same size when it began: under them Go may miss a NaN (lib/classic/range.c) */
 };
 
 static struct {
@@ -194,6 +196,12 @@ static void note_gone(unsigned k) {
     for (int i = 0; i < ITERS; i++) now.book[i].must[k] = false;
 }
 
+static uint64_t same_size_growths(void) {
+    gomap_classic_stats s = {.size = sizeof s};
+    REQUIRE(gomap_classic_get_stats(now.m, &s) == GOMAP_OK);
+    return s.same_size_grows - s.same_size; /* one under way counts as still to come */
+}
+
 static void iter_begin(struct book *b) {
     gomap_classic_iter_end(&b->it);
     gomap_classic_iter_init(&b->it, now.m);
@@ -201,13 +209,14 @@ static void iter_begin(struct book *b) {
     memcpy(b->must, now.has, sizeof b->must);
     memcpy(b->may, now.has, sizeof b->may);
     b->nans_must = b->nans_may = now.nans;
+    b->same_size = same_size_growths();
 }
 
 static void iter_step(struct book *b) {
     if (!b->open) return;
     if (!gomap_classic_iter_next(&b->it)) {
         for (unsigned k = 0; k < UNIVERSE; k++) REQUIRE(!b->must[k]);
-        REQUIRE(b->nans_must == 0);
+        REQUIRE(b->nans_must == 0 || b->same_size != same_size_growths());
         b->open = false;
         return;
     }

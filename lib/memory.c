@@ -206,7 +206,8 @@ static bool move_range(struct range *r, const struct gomap_desc *d, uint64_t gro
         moved[i] = move_pages(r->base + r->off[i], to.base + to.off[i], r->committed[i]);
         ok = moved[i] == r->committed[i];
     }
-    for (int i = 0; i < 3 && !ok; i++) { /* back: both places are ours and mapped, so what cannot move is copied */
+    /* back: both places are ours and mapped, so what cannot move is copied */
+    for (int i = 0; i < 3 && !ok; i++) {
         uint8_t *from = to.base + to.off[i], *home = r->base + r->off[i];
         uint64_t back = move_pages(from, home, moved[i]);
         memcpy(home + back, from + back, moved[i] - back);

@@ -187,7 +187,7 @@ GOMAP_API size_t gomap_classic_keys_of(const gomap_classic *map, void *keys, siz
 GOMAP_API size_t gomap_classic_elems_of(const gomap_classic *map, void *elems, size_t room);
 
 /* Iteration: Go's, from a random bucket and a random slot.  An entry present from start to end is returned exactly once, a
- * deleted one not after its deletion, an updated one with its newest elem, an added one perhaps.  The first 96 bytes are Go's
+ * deleted one not after its deletion, an updated one with its newest elem, an added one at most once.  The first 96 bytes are Go's
  * hiter; the two words that keep overflow buckets alive for Go's collector hold the pins here.  Several
  * iterators, of several threads, may run at once.  iter_next allocates nothing. */
 typedef struct gomap_classic_iter {

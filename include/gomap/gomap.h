@@ -24,8 +24,9 @@
  *   NULL       Other pointers may be NULL only where it says so.  A NULL map reads as an empty one; writing to it is misuse (GOMAP_EMISUSE after the
  *              fatal hook, if that returns).
  *   Cost       get, put and delete are O(1); one write moves at most 128 entries of a growing or
- *              shrinking table and makes at most three bounded memory calls beside.  What costs O(n)
- *              says so.
+ *              shrinking table and makes at most three bounded memory calls beside.  A few times in
+ *              a map's life, when it gets a range of address space and each time it has outgrown one
+ *              64-fold, a write makes up to ten, which move page tables.  What costs O(n) says so.
  */
 #ifndef GOMAP_GOMAP_H
 #define GOMAP_GOMAP_H

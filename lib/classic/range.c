@@ -9,6 +9,9 @@
  *                                old chain, only the entries that will go to this bucket (check_bucket).
  *   keys never move in a bucket  and evacuation copies, so what has been shown stays behind the iterator.
  *
+ * One slip is Go's own and kept: a key that equals nothing, in an old chain of a growth to the same size, may be passed over if that
+ * growth ends while the iterator stands in the chain, because the question which half it goes to is then asked of it.
+ *
  * Pins (arrays.c): one on the array it began with, for good; one on the array of the chain it stands in, if that is another.
  * The second is taken when the chain is entered: it may be an old array that did not exist when the iterator began (after
  * several growths to the same size).

@@ -92,7 +92,7 @@ static void take_bytes(const struct classic *m, gomap_classic_stats *o) {
     o->bytes_pool = (o->pool - o->pool_used) * d->bucket_size;
     o->bytes_old = m->old ? m->old->bytes + m->old->overflow.bytes : 0;
     o->bytes_cells = m->pub.cell_bytes;
-    o->bytes_held = m->pub.held_bytes;
+    o->bytes_held = __atomic_load_n(&m->pub.held_bytes, __ATOMIC_RELAXED);
     if (m->cur) o->bytes_overhead = sizeof(struct array) + o->overflow * sizeof(struct gomap_loose);
     o->bytes = o->bytes_header + o->bytes_old + o->bytes_cells + o->bytes_held;
     if (m->cur) o->bytes += m->cur->bytes + m->cur->overflow.bytes;
@@ -121,7 +121,9 @@ gomap_err gomap_classic_get_stats(const gomap_classic *map, gomap_classic_stats 
     o->pool_used = o->pool - gomap__pool_left(m);
     o->overflow = m->cur ? m->cur->overflow.count : 0;
     o->old_overflow = m->old ? m->old->overflow.count : 0;
+    pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&m->lock); /* another thread may just end its iteration */
     for (const struct array *a = m->arrays; a; a = a->older) o->held_arrays += !a->owned;
+    pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&m->lock);
     take_bytes(m, o);
     o->grows = c->grows, o->same_size_grows = c->same_size_grows, o->grow_failed = c->grow_failed;
     o->evacuated = c->evacuated, o->moved = c->moved, o->overflows = c->overflows;

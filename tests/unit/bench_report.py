@@ -87,6 +87,14 @@ class Report(unittest.TestCase):
         with open(os.path.join(docs.HERE, "performance.md.in"), encoding="utf-8") as template:
             self.assertNotIn("{{", docs.fill_in(template.read(), results))
 
+    def test_of_two_parts_with_the_same_bench_the_later_counts(self):
+        single = {"bench": "memory", "machine": {"processor": "Q"}, "rounds": 7,
+                  "cells": [cell("memory", "rss_worst", 1000, "bytes", gomap=30)]}
+        whole = docs.Results(docs.join([document(), single]))
+        self.assertEqual(whole.one("memory", "rss_worst", "gomap"), 30)
+        self.assertEqual(whole.one("map", "hit", "gomap"), 20)
+        self.assertEqual(docs.rounds(whole, "memory") + docs.rounds(whole, "map"), "73")
+
     def test_kept_results_read_back_as_they_were(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "results.json")
