@@ -1,6 +1,6 @@
 /* fuzz_inspect.c - the model, the views and the outputs of mapscope over a target that lies.
  *
- * A small world of gomap structs (all table modes, a stash, chains, walks, a flight recorder) lies
+ * A small world of gomap structs (all table modes, a stash, chains, walks, classic maps, a flight recorder) lies
  * in one static block.  The input is a list of lies told about it: a place, a value, and when
  * (always, from some read on, at every n-th read), so what is read may differ between two looks.
  * Pointers are given as offsets into the block, so an input means the same wherever the block lies.
@@ -19,7 +19,16 @@
 #include <string.h>
 #include <time.h>
 
-enum { SLOT = 16, GROUPS = 24, MAPS = 7, READS_MAX = 1000000, LIES_MAX = 24, CELLS = 300 };
+enum {
+    SLOT = 16,
+    BUCKET = 144,
+    GROUPS = 24,
+    MAPS = 7,
+    CLASSIC = 2,
+    READS_MAX = 1000000,
+    LIES_MAX = 24,
+    CELLS = 300
+};
 
 static struct world {
     struct gomap_root root;
@@ -29,9 +38,12 @@ static struct world {
     struct gomap_desc desc[2];
     struct gomap_node node[4][8];
     struct gomap_flood flood[2];
+    struct gomap_classic classic[CLASSIC];
+    struct gomap_classic_desc classic_desc;
     struct gomap_event ring[64];
     char text[64];
-    _Alignas(64) uint8_t table[MAPS][16384], other[8192];
+    uint8_t chain[3][BUCKET];
+    _Alignas(64) uint8_t table[MAPS][16384], other[8192], buckets[CLASSIC + 1][16 * BUCKET];
 } w;
 
 static struct lie {
@@ -131,6 +143,52 @@ static void make_maps(void) {
     w.side[6].arena_bytes = 9000, w.side[6].string_bytes = 5000, w.side[6].cell_bytes = 3000;
 }
 
+static void fill_buckets(uint8_t *b, unsigned n, unsigned live) {
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned k = 0; k < live; k++) b[i * BUCKET + k] = (uint8_t)(GOMAP_TOP_MIN + i + k);
+}
+
+/* One with a chain of three, one growing from 4 buckets to 8. */
+static void make_classic_maps(void) {
+    struct gomap_classic *c = w.classic;
+    w.classic_desc = (struct gomap_classic_desc){.size = sizeof w.classic_desc,
+                                                 .flags = GOMAP_CF_REFLEXIVE,
+                                                 .key_size = 8,
+                                                 .key_align = 8,
+                                                 .elem_size = 8,
+                                                 .elem_align = 8,
+                                                 .key_slot = 8,
+                                                 .elem_slot = 8,
+                                                 .elem_off = 72,
+                                                 .overflow_off = 136,
+                                                 .bucket_size = BUCKET,
+                                                 .key_name = w.text + 17,
+                                                 .elem_name = w.text + 26,
+                                                 .site = w.text + 7};
+    for (int i = 0; i < CLASSIC; i++) {
+        uint32_t at = MAPS + (uint32_t)i;
+        w.chunk[1].entry[at] = (struct gomap_chunk_entry){
+            .map = (struct gomap *)(void *)&c[i], .gen = 1, .kind = GOMAP_KIND_CLASSIC};
+        c[i].id = UINT64_C(1) << 32 | (GOMAP_CHUNK_ENTRIES + at + 1);
+        c[i].cookie = GOMAP_COOKIE_CLASSIC, c[i].size = sizeof c[i], c[i].desc = &w.classic_desc;
+        c[i].h.B = (uint8_t)(2 + i), c[i].h.buckets = w.buckets[i], c[i].array_buckets = 4u << i;
+        c[i].array_bytes = c[i].array_buckets * BUCKET + 96, c[i].name = w.text;
+    }
+    fill_buckets(w.buckets[0], 4, 8);
+    fill_buckets(w.chain[0], 3, 8);
+    for (int i = 0; i < 3; i++) {
+        uint8_t *to = w.chain[i], *from = i ? w.chain[i - 1] : w.buckets[0] + BUCKET;
+        memcpy(from + w.classic_desc.overflow_off, &to, sizeof to);
+    }
+    c[0].h.count = 56, c[0].overflow_count = 3, c[0].h.noverflow = 3;
+    fill_buckets(w.buckets[1], 2, 5); /* old bucket 0 is evacuated, 1 .. 3 are not */
+    fill_buckets(w.buckets[CLASSIC], 4, 7);
+    memset(w.buckets[CLASSIC], GOMAP_TOP_EVACUATED_X, 8);
+    c[1].h.oldbuckets = w.buckets[CLASSIC], c[1].old_array_buckets = 4, c[1].old_bytes = 4 * BUCKET + 96;
+    c[1].h.count = 31, c[1].h.nevacuate = c[1].old_evacuated = 1, c[1].cell_bytes = 300,
+    c[1].held_bytes = 700;
+}
+
 static void make_world(void) {
     memset(&w, 0, sizeof w);
     memcpy(w.text, "a name\0site.c:12\0uint64_t\0double", 33);
@@ -164,6 +222,7 @@ static void make_world(void) {
     }
     w.chunk[0].next = &w.chunk[1], w.chunk[1].base = GOMAP_CHUNK_ENTRIES;
     make_maps();
+    make_classic_maps();
     for (uint64_t i = 0; i < 5; i++)
         w.ring[i] = (struct gomap_event){.ticket = i + 1, .map_id = w.map[2].id, .kind = (uint32_t)(1 + i)};
     w.root = (struct gomap_root){.magic = GOMAP_INSPECT_MAGIC,
@@ -287,7 +346,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ms_snapshot_init(&s);
     int status = ms_gomap_load(&r, (uintptr_t)&w.root, "image", true, &s, &is_root, &err);
     require(status == MS_OK || (status == MS_GONE && err.line[0]));
-    require(size >= 15 || gone_after || (s.maps == MAPS && !s.uncertain)); /* the world itself is sound */
+    require(size >= 15 || gone_after ||
+            (s.maps == MAPS + CLASSIC && !s.uncertain)); /* the world itself is sound */
     for (size_t i = 0; i < s.maps; i++) {
         check_map(&s.map[i]);
         require(s.map[i].certainty == MS_EXACT || s.uncertain);

@@ -99,7 +99,7 @@ const char *gomap_ctl_name(size_t i) { return i < SETTINGS ? settings[i].name : 
 /* Make a changed policy felt by the table there is. */
 static void apply(gomap *m) {
     struct gomap__side *side = gomap__side(m);
-    if (side->range.base) gomap__range_advise(&side->range, side->policy_huge);
+    if (side->range) gomap__range_advise(side->range, side->policy_huge);
     gomap__set_limits(m);
 }
 

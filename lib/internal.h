@@ -114,8 +114,7 @@ void *gomap__alloc_part(const gomap_alloc *a, size_t size, size_t align, size_t 
 void gomap__dealloc(const gomap_alloc *a, void *p, size_t size, size_t align);
 void *gomap__heap_alloc(const gomap_alloc *a, size_t size, size_t align, size_t zeroed);
 void gomap__heap_free(const gomap_alloc *a, void *p, size_t size, size_t align);
-bool gomap__range_make(struct range *r, const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes,
-                       int huge);
+struct range *gomap__range_make(const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes, int huge);
 bool gomap__range_commit(struct range *r, const struct gomap_desc *d, uint64_t groups);
 void gomap__range_free(struct range *r);
 void gomap__range_advise(struct range *r, int huge);
@@ -147,9 +146,24 @@ void gomap__arena_free(struct gomap *m);
 
 /* ---- the private part of the side record ------------------------------------------------------- */
 
+/* A walk that is under way (walk.c): made when it begins, freed when it ends. */
+struct walk {
+    struct geom src, dst;
+    uint64_t at;      /* grow: quads [0, at) of src are left; shrink: [at, end) */
+    uint64_t pos;        /* the first position of quad walk_at, 0: none (it is the end, or the start) */
+    uint64_t reached; /* of two arrays: quads of dst in use.  grow: [reached, end); shrink: [0, reached) */
+    bool two_arrays;
+    uint8_t src_mode, dst_mode, small_cap;
+    uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
+    struct gomap_node *spare; /* nodes secured for steps */
+    uint64_t nspare;
+};
+
+/* What only large, or changing, tables need is on demand: most maps are small, and each has one of these. */
 struct gomap__side {
     struct gomap_side pub;
-    struct range range; /* base NULL: none */
+    struct range *range; /* NULL: none */
+    struct walk *w;      /* NULL: no walk is under way, or being prepared */
     struct arena arena;
     struct sweep *sweep; /* NULL: none is under way (shrink.c) */
     void *ctx;           /* of the user's functions */
@@ -161,15 +175,6 @@ struct gomap__side {
     uint64_t policy_return_after_ms, policy_reserve_max, policy_backtrace_above;
     uint64_t reserve_floor; /* groups that reserve() promised; 0: none */
     uint64_t shrink_below;  /* a delete that leaves fewer entries looks for a shrink */
-    /* walk */
-    struct geom src, dst; /* of the running walk */
-    bool two_arrays;
-    uint8_t src_mode, dst_mode, small_cap;
-    uint64_t walk_at;         /* grow: quads [0, walk_at) of src are left; shrink: [walk_at, end) */
-    uint64_t walk_pos;        /* the first position of quad walk_at, 0: none (it is the end, or the start) */
-    uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
-    struct gomap_node *spare; /* nodes secured for steps */
-    uint64_t nspare;
     uint64_t quiet;       /* deletes to wait before the next sweep (hysteresis), */
     uint64_t swept_count; /* unless half of what it found has gone */
     char *limbo;          /* string popped last, kept for the caller until the next pop */
@@ -343,7 +348,7 @@ gomap_err gomap__resize_now(struct gomap *m, uint64_t groups);
 bool gomap__return_piece(struct gomap *m);
 void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint64_t groups);
 void gomap__free_nodes(struct gomap *m, struct gomap_node *n);
-void gomap__free_scratch(struct gomap *m);
+void gomap__free_walk(struct gomap *m);
 
 /* ---- shrink.c: when to shrink; empty and idle maps --------------------------------------------------- */
 void gomap__after_delete(struct gomap *m);

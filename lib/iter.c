@@ -57,9 +57,9 @@ static_assert(sizeof(struct iter) <= sizeof((gomap_iter *)0)->opaque, "iterator 
 bool gomap__quad_live(const struct gomap *m, bool lo, uint64_t quad) {
     const struct gomap__side *s = gomap__side(m);
     if (!s || !s->pub.walk) return !lo;
-    if (!s->two_arrays) return lo ? quad < s->walk_at : quad >= s->walk_at;
-    if (s->pub.walk == GOMAP_WALK_GROW) return !lo || quad < s->walk_at;
-    return lo || quad >= s->walk_at;
+    if (!s->w->two_arrays) return lo ? quad < s->w->at : quad >= s->w->at;
+    if (s->pub.walk == GOMAP_WALK_GROW) return lo ? quad < s->w->at : quad >= s->w->reached;
+    return lo ? quad < s->w->reached : quad >= s->w->at;
 }
 
 bool gomap__each_in_quad(struct gomap *m, const struct geom *g, uint64_t quad, gomap__slot_fn fn, void *ctx) {

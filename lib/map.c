@@ -712,7 +712,7 @@ static gomap_err fit_table(struct gomap *m) {
     gomap__walk_finish(m, &ok);
     gomap_err err = ok ? GOMAP_OK : GOMAP_ENOMEM;
     for (uint64_t ng; !err && (ng = fitting_groups(m)) < m->ngroups;) err = gomap__resize_now(m, ng);
-    while (!err && s->range.base && gomap__range_give(m, &s->range)) continue;
+    while (!err && s->range && gomap__range_give(m, s->range)) continue;
     return err;
 }
 

@@ -146,28 +146,32 @@ void gomap__range_advise(struct range *r, int huge) {
     (void)madvise(r->base, r->bytes, huge == GOMAP_HUGE_ALWAYS ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-/* Reserve room for `groups` groups with as much head-room as the address space allows. max_bytes 0: no limit. */
-bool gomap__range_make(struct range *r, const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes,
-                       int huge) {
-    memset(r, 0, sizeof *r);
-    if (__atomic_add_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED) > gomap__world.max_ranges) goto fail;
-    for (uint64_t room = RANGE_HEADROOM; room; room /= 4) {
-        if (!reserve(r, d, groups, room, max_bytes)) continue;
-        gomap__range_advise(r, huge);
-        if (gomap__range_commit(r, d, groups)) return true;
-        unreserve(r);
-        r->base = NULL;
-        goto fail;
-    }
-fail:
+/* A range counts against the mappings that the kernel allows a process. */
+static bool count_range(void) {
+    if (__atomic_add_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED) <= gomap__world.max_ranges) return true;
     __atomic_sub_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED);
     return false;
 }
 
+/* A range usable for `groups` groups, with as much head-room as the address space allows.  max_bytes 0: no limit. */
+struct range *gomap__range_make(const struct gomap_desc *d, uint64_t groups, uint64_t max_bytes, int huge) {
+    if (!count_range()) return NULL;
+    struct range *r = gomap__alloc(NULL, sizeof *r, 16);
+    for (uint64_t room = RANGE_HEADROOM; r && !r->base && room; room /= 4)
+        (void)reserve(r, d, groups, room, max_bytes);
+    if (r && r->base) {
+        gomap__range_advise(r, huge);
+        if (gomap__range_commit(r, d, groups)) return r;
+        unreserve(r);
+    }
+    gomap__dealloc(NULL, r, sizeof *r, 16);
+    __atomic_sub_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
 void gomap__range_free(struct range *r) {
-    if (!r->base) return;
     unreserve(r);
-    memset(r, 0, sizeof *r);
+    gomap__dealloc(NULL, r, sizeof *r, 16);
     __atomic_sub_fetch(&gomap__world.ranges, 1, __ATOMIC_RELAXED);
 }
 

@@ -30,8 +30,8 @@ static void return_run(struct gomap *m, uint64_t from, uint64_t to) {
     for (uint64_t q = from; q < to; q++)
         if (gomap__quad_count(&g, q) || g.links[q]) from = q + 1;
     if (m->mode != GOMAP_MODE_RANGE || from >= to || (to - from) * quad_bytes < RETURN_PIECE / 2) return;
-    gomap__range_return(m, &s->range, AREA_SLOTS, from * quad_bytes, to * quad_bytes);
-    gomap__range_return(m, &s->range, AREA_META, from * 64,
+    gomap__range_return(m, s->range, AREA_SLOTS, from * quad_bytes, to * quad_bytes);
+    gomap__range_return(m, s->range, AREA_META, from * 64,
                         to * 64); /* overflow bytes of empty quads may go */
 }
 
@@ -159,9 +159,9 @@ void gomap__drop_table(struct gomap *m) {
     struct geom hi = gomap__hi(m);
     gomap__seq_begin(m);
     if (m->mode == GOMAP_MODE_SMALL || m->mode == GOMAP_MODE_BLOCK) each_quad(m, wipe_quad); /* malloc keeps bytes */
-    if (s && s->pub.walk && s->two_arrays) {
-        gomap__free_table(m, &s->src, s->src_mode, s->src.ng);
-        gomap__free_table(m, &s->dst, s->dst_mode, s->dst.ng);
+    if (s && s->pub.walk && s->w->two_arrays) {
+        gomap__free_table(m, &s->w->src, s->w->src_mode, s->w->src.ng);
+        gomap__free_table(m, &s->w->dst, s->w->dst_mode, s->w->dst.ng);
     } else {
         gomap__free_table(m, &hi, m->mode, hi.ng);
     }
@@ -177,7 +177,7 @@ void gomap__drop_table(struct gomap *m) {
     }
     gomap__seq_end(m);
     m->epoch++;
-    if (s) gomap__free_scratch(m);
+    if (s) gomap__free_walk(m);
     gomap__set_limits(m);
 }
 
@@ -258,7 +258,7 @@ void gomap__became_empty(struct gomap *m) {
         s->policy_shrink) {
         gomap__seq_begin(m);
         m->ngroups = gomap__range_groups(m);
-        gomap__range_keep(&s->range, m->desc, m->ngroups);
+        gomap__range_keep(s->range, m->desc, m->ngroups);
         gomap__seq_end(m);
         gomap__end_sweep(m);
         s->pub.counters.shrinks++;

@@ -61,7 +61,7 @@ uint64_t gomap__next_groups(const struct gomap *m) {
 }
 
 bool gomap__returning(const struct gomap__side *s) {
-    return s->range.base && gomap__range_pending(&s->range);
+    return s->range && gomap__range_pending(s->range);
 }
 
 void gomap__set_delete_floor(struct gomap__side *s) {

@@ -204,8 +204,8 @@ static struct gomap_node *new_node(struct gomap *m, bool walking) {
     struct gomap__side *s = gomap__side(m);
     struct gomap_node *n;
     if (walking) { /* secured before the step began */
-        n = s->spare;
-        s->spare = n->next, s->nspare--;
+        n = s->w->spare;
+        s->w->spare = n->next, s->w->nspare--;
         memset(n, 0, sizeof *n);
     } else {
         n = gomap__cell_alloc(m, m->desc->node_size, m->desc->slot_align);

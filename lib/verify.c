@@ -135,7 +135,7 @@ static void check_walk(struct check *c) {
     if (!walk && m->split) bad(c, 8, "split without a walk");
     if (!walk && s && (s->pub.lo_meta || s->pub.lo_ngroups)) bad(c, 8, "old geometry without a walk");
     if (walk && (!s->pub.lo_meta || !s->pub.lo_ngroups)) bad(c, 8, "walk without an old geometry");
-    if (walk && m->split != (s->walk_at ? gomap__border(s->walk_at * 4, s->src.ng) : 0))
+    if (walk && m->split != (s->w->at ? gomap__border(s->w->at * 4, s->w->src.ng) : 0))
         bad(c, 8, "split is not the border of the walk");
     if (m->seq & 1) bad(c, 8, "geometry left in the middle of a change");
     if (walk ? m->limit != 0 : m->limit < gomap__main_count(m) && m->mode == GOMAP_MODE_SMALL)

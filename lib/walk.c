@@ -87,12 +87,12 @@ void gomap__free_nodes(struct gomap *m, struct gomap_node *n) {
 /* Nodes for the worst case: all entries of the step end in chains. */
 static bool secure_nodes(struct gomap *m, size_t entries) {
     struct gomap__side *s = gomap__side(m);
-    while (s->nspare < (entries + 3) / 4 + SPARE_SLACK) {
+    while (s->w->nspare < (entries + 3) / 4 + SPARE_SLACK) {
         struct gomap_node *n = gomap__cell_alloc(m, m->desc->node_size, m->desc->slot_align);
         if (!n) return false;
         s->pub.node_bytes += m->desc->node_size;
-        n->next = s->spare;
-        s->spare = n, s->nspare++;
+        n->next = s->w->spare;
+        s->w->spare = n, s->w->nspare++;
     }
     return true;
 }
@@ -101,8 +101,8 @@ static bool secure_nodes(struct gomap *m, size_t entries) {
 static void mark_stashed(struct gomap *m, uint64_t first, uint64_t last) {
     struct gomap__side *s = gomap__side(m);
     for (uint64_t g = first; g <= last; g++) {
-        s->dst.meta[g * 16 + 15] = 0xff;
-        s->dst.links[g / 4] |= 1;
+        s->w->dst.meta[g * 16 + 15] = 0xff;
+        s->w->dst.links[g / 4] |= 1;
     }
 }
 
@@ -113,30 +113,30 @@ struct span {
 
 /* The quad next to move.  The walk remembers one of its borders: one division a quad. */
 static struct span next_quad(const struct gomap__side *s, bool grow) {
-    uint64_t total = gomap__quads(s->src.ng);
+    uint64_t total = gomap__quads(s->w->src.ng);
     struct span sp;
     if (grow) {
-        sp.quad = s->walk_at - 1;
-        sp.first = gomap__border(sp.quad * 4, s->src.ng);
-        sp.last = s->walk_at < total ? s->walk_pos - 1 : UINT64_MAX;
+        sp.quad = s->w->at - 1;
+        sp.first = gomap__border(sp.quad * 4, s->w->src.ng);
+        sp.last = s->w->at < total ? s->w->pos - 1 : UINT64_MAX;
     } else {
-        sp.quad = s->walk_at;
-        sp.first = s->walk_at ? s->walk_pos : 0;
-        sp.last = s->walk_at + 1 < total ? gomap__border(sp.quad * 4 + 4, s->src.ng) - 1 : UINT64_MAX;
+        sp.quad = s->w->at;
+        sp.first = s->w->at ? s->w->pos : 0;
+        sp.last = s->w->at + 1 < total ? gomap__border(sp.quad * 4 + 4, s->w->src.ng) - 1 : UINT64_MAX;
     }
-    sp.to_first = gomap__group_of(sp.first, s->dst.ng), sp.to_last = gomap__group_of(sp.last, s->dst.ng);
+    sp.to_first = gomap__group_of(sp.first, s->w->dst.ng), sp.to_last = gomap__group_of(sp.last, s->w->dst.ng);
     return sp;
 }
 
 static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
     struct gomap__side *s = gomap__side(m);
     size_t bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
-    uint8_t *slots = s->src.slots + quad * bytes;
-    memcpy(s->scratch, slots, bytes);
+    uint8_t *slots = s->w->src.slots + quad * bytes;
+    memcpy(s->w->scratch, slots, bytes);
     memset(slots, 0, bytes);
     for (size_t i = 0; i < st->n; i++)
         if (st->ent[i].slot >= slots && st->ent[i].slot < slots + bytes)
-            st->ent[i].slot = s->scratch + (st->ent[i].slot - slots);
+            st->ent[i].slot = s->w->scratch + (st->ent[i].slot - slots);
 }
 
 /* Free slots of the groups a quad's entries go to, kept in registers and L1: reading a group back that was just
@@ -151,7 +151,7 @@ static void aim(const struct gomap__side *s, const struct span *sp, struct targe
     t->first = sp->to_first;
     t->n = sp->to_last - sp->to_first < 16 ? (uint32_t)(sp->to_last - sp->to_first + 1) : 0;
     for (uint32_t i = 0; i < t->n; i++)
-        t->empty[i] = (uint16_t)gomap__match_empty(s->dst.meta + (sp->to_first + i) * 16);
+        t->empty[i] = (uint16_t)gomap__match_empty(s->w->dst.meta + (sp->to_first + i) * 16);
 }
 
 /* Place an entry in its home group; false if that is full (or not in sight).  size: of a slot. */
@@ -175,7 +175,7 @@ static void place_others(struct gomap *m, struct step *st, const struct span *sp
             e->pos = sp->first; /* the user's hash changed its mind: stay in bounds */
             s->pub.counters.inconsistent++;
         }
-        memcpy(gomap__put_in(m, &s->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
+        memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
     }
 }
 
@@ -191,9 +191,9 @@ static void drop_old_chain(struct gomap *m, struct gomap_node *n) {
 
 static void wipe_source(struct gomap *m, uint64_t quad) {
     const struct gomap__side *s = gomap__side(m);
-    size_t size = m->desc->slot_size, slots = gomap__quad_groups(s->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS;
-    if (s->src_mode == GOMAP_MODE_SMALL) slots = s->small_cap;
-    memset(s->src.slots + quad * GOMAP_QUAD_SLOTS * size, 0, slots * size);
+    size_t size = m->desc->slot_size, slots = gomap__quad_groups(s->w->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS;
+    if (s->w->src_mode == GOMAP_MODE_SMALL) slots = s->w->small_cap;
+    memset(s->w->src.slots + quad * GOMAP_QUAD_SLOTS * size, 0, slots * size);
 }
 
 /* The mutating half: no callback, no allocation. */
@@ -201,19 +201,19 @@ static void move_entries(struct gomap *m, struct step *st, const struct span *sp
     struct gomap__side *s = gomap__side(m);
     struct target target;
     size_t n = st->n, put_off = 0;
-    bool overlap = !s->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4;
+    bool overlap = !s->w->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4;
     if (overlap) lift_out(m, st, sp->quad);
-    memset(s->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->src.ng, sp->quad) * 16);
-    if (s->src.links) s->src.links[sp->quad] = 0;
+    memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
+    if (s->w->src.links) s->w->src.links[sp->quad] = 0;
     if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
     aim(s, sp, &target);
     for (size_t i = 0; i < n; i++)
-        if (!place_home(&s->dst, &target, m->desc->slot_size, &st->ent[i]))
+        if (!place_home(&s->w->dst, &target, m->desc->slot_size, &st->ent[i]))
             st->ent[put_off++] = st->ent[i]; /* behind those already placed */
     st->n = put_off;
     place_others(m, st, sp);
     if (overlap)
-        memset(s->scratch, 0, (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size);
+        memset(s->w->scratch, 0, (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size);
     else if (n)
         wipe_source(m, sp->quad);
     drop_old_chain(m, st->chain);
@@ -223,7 +223,7 @@ static void move_entries(struct gomap *m, struct step *st, const struct span *sp
  * where it is inlined. */
 INLINE void move_plain(struct gomap *m, const struct span *sp, struct gomap_node *chain, uint32_t kc, size_t size) {
     struct gomap__side *s = gomap__side(m);
-    const struct geom src = s->src, dst = s->dst;
+    const struct geom src = s->w->src, dst = s->w->dst;
     const unsigned groups = gomap__quad_groups(src.ng, sp->quad);
     const bool aes = m->hash_kind == GOMAP_HASH_AES; /* copies: for all the compiler knows, the stores below change *m */
     uint64_t seed[4];
@@ -268,8 +268,8 @@ static bool may_chain(const struct gomap *m, size_t n, const struct span *sp) {
     uint64_t from = sp->to_first / 4, to = sp->to_last / 4;
     if (to - from > 8) return true; /* not worth a look at each (a huge reserve) */
     for (uint64_t q = from; q <= to; q++) {
-        unsigned held = !s->two_arrays && q == sp->quad ? 0 : gomap__quad_count(&s->dst, q);
-        if (held + n > gomap__quad_groups(s->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
+        unsigned held = !s->w->two_arrays && q == sp->quad ? 0 : gomap__quad_count(&s->w->dst, q);
+        if (held + n > gomap__quad_groups(s->w->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
     }
     return false;
 }
@@ -279,9 +279,9 @@ static bool move_any(struct gomap *m, const struct span *sp, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct step st;
     st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
-    st.chain = s->src.links ? gomap__link_node(s->src.links[sp->quad]) : NULL;
-    st.stash = s->src.links && gomap__link_stash(s->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
-    bool ok = collect(m, &s->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
+    st.chain = s->w->src.links ? gomap__link_node(s->w->src.links[sp->quad]) : NULL;
+    st.stash = s->w->src.links && gomap__link_stash(s->w->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
+    bool ok = collect(m, &s->w->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
     if (ok) *moved = st.n, move_entries(m, &st, sp);
     if (st.ent != st.fixed) gomap__dealloc(gomap__allocator(m), st.ent, st.room * sizeof *st.ent, 16);
     return ok;
@@ -290,10 +290,10 @@ static bool move_any(struct gomap *m, const struct span *sp, size_t *moved) {
 /* Entries of a quad that may be moved in one go, -1: none may. */
 static int plain_entries(const struct gomap *m, const struct span *sp, struct gomap_node **chain) {
     const struct gomap__side *s = gomap__side(m);
-    uintptr_t link = s->src.links ? s->src.links[sp->quad] : 0;
+    uintptr_t link = s->w->src.links ? s->w->src.links[sp->quad] : 0;
     if (m->desc->flags & GOMAP_F_USER_HASH || gomap__link_stash(link)) return -1;
-    if (!s->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4) return -1;
-    unsigned n = gomap__quad_count(&s->src, sp->quad);
+    if (!s->w->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4) return -1;
+    unsigned n = gomap__quad_count(&s->w->src, sp->quad);
     *chain = gomap__link_node(link);
     for (const struct gomap_node *at = *chain; at && n <= STEP_MAX; at = at->next)
         for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) n += at->tag[i] != 0;
@@ -309,7 +309,7 @@ static bool move_quad(struct gomap *m, const struct span *sp, size_t *moved) {
     if (plain < 0) return move_any(m, sp, moved);
     *moved = n;
     if (!n) {
-        memset(s->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->src.ng, sp->quad) * 16);
+        memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
         return true;
     }
     if (may_chain(m, n, sp) && !secure_nodes(m, n)) return false;
@@ -332,13 +332,26 @@ static void prefetch_after(const struct gomap *m, const struct span *sp, bool gr
     const size_t group = (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
     const uint64_t groups = sp->to_last - sp->to_first + 1, quad = grow ? sp->quad - 1 : sp->quad + 1;
     const uint64_t to = grow ? sp->to_first - groups : sp->to_last + 1;
-    if (quad >= gomap__quads(s->src.ng) || to + groups > s->dst.ng) return; /* the first or last quad: below 0 wraps */
-    const uint8_t *slots = s->src.slots + quad * 4 * group, *to_slots = s->dst.slots + to * group;
-    __builtin_prefetch(s->src.meta + quad * 64);
+    if (quad >= gomap__quads(s->w->src.ng) || to + groups > s->w->dst.ng) return; /* the first or last quad: below 0 wraps */
+    const uint8_t *slots = s->w->src.slots + quad * 4 * group, *to_slots = s->w->dst.slots + to * group;
+    __builtin_prefetch(s->w->src.meta + quad * 64);
     for (uint64_t at = to / 4; at <= (to + groups) / 4 && at < to / 4 + 4; at++)
-        __builtin_prefetch(s->dst.meta + at * 64, 1);
+        __builtin_prefetch(s->w->dst.meta + at * 64, 1);
     for (size_t at = 0; at < 4 * group && at < MOST; at += 64) __builtin_prefetch(slots + at);
     for (size_t at = 0; at < groups * group && at < MOST; at += 64) __builtin_prefetch(to_slots + at, 1);
+}
+
+/* Before entries go to groups [first, last]: zero the metadata of a new block as far as that.  A piece a step: a user's
+ * allocator promises no zeros, and all at once would be a pause that grows with the table. */
+static void reach(struct walk *w, uint64_t first, uint64_t last) {
+    bool grow = w->dst.ng > w->src.ng;
+    uint64_t from = grow ? first / 4 : w->reached, to = grow ? w->reached : last / 4 + 1;
+    if (!w->two_arrays || from >= to) return;
+    if (w->dst_mode == GOMAP_MODE_BLOCK) {
+        memset(w->dst.meta + from * 64, 0, (to - from) * 64);
+        memset(w->dst.links + from, 0, (to - from) * sizeof *w->dst.links);
+    }
+    w->reached = grow ? from : to;
 }
 
 /* Move the next quad of the walk; false: no memory, nothing happened.  *moved += its entries. */
@@ -346,10 +359,11 @@ static bool walk_quad(struct gomap *m, bool grow, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct span sp = next_quad(s, grow);
     size_t n = 0;
+    reach(s->w, sp.to_first, sp.to_last);
     prefetch_after(m, &sp, grow);
     if (!move_quad(m, &sp, &n)) return false;
-    s->walk_at = grow ? sp.quad : sp.quad + 1;
-    s->walk_pos = grow ? sp.first : sp.last + 1;
+    s->w->at = grow ? sp.quad : sp.quad + 1;
+    s->w->pos = grow ? sp.first : sp.last + 1;
     s->pub.counters.moved += n;
     __atomic_store_n(&s->pub.moves, s->pub.counters.moved, __ATOMIC_RELAXED);
     if (n) m->epoch++;
@@ -366,6 +380,18 @@ static size_t table_align(const struct gomap_desc *d, uint64_t groups) {
     return d->slot_align < least ? least : d->slot_align;
 }
 
+static void drop_range(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    s->pub.loose_bytes -= sizeof *s->range;
+    gomap__range_free(s->range);
+    s->range = NULL;
+}
+
+static void publish_range(struct gomap__side *s) {
+    s->pub.range_base = s->range ? s->range->base : NULL;
+    s->pub.range_bytes = s->range ? s->range->bytes : 0;
+}
+
 /* Its slots are wiped already, by the steps that emptied them or by drop_table. */
 void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint64_t groups) {
     const gomap_alloc *al = gomap__allocator(m);
@@ -374,14 +400,14 @@ void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint
     uint64_t bytes = mode == GOMAP_MODE_SMALL ? gomap_inspect_small_bytes(d, m->cap)
                                               : gomap_inspect_block_bytes(d, groups);
     if (mode == GOMAP_MODE_SMALL || mode == GOMAP_MODE_BLOCK) gomap__heap_free(al, g->meta, bytes, align);
-    if (mode == GOMAP_MODE_RANGE) gomap__range_free(&gomap__side(m)->range);
+    if (mode == GOMAP_MODE_RANGE) drop_range(m);
 }
 
+/* Nothing of it is zeroed: slots need not be, the rest is when the walk comes to it. */
 static bool make_block(struct gomap *m, uint64_t ng, struct geom *out) {
     const struct gomap_desc *d = m->desc;
-    uint64_t slots = gomap_inspect_block_off(d, ng); /* slots need no zeros, only metadata and links */
     uint8_t *p =
-        gomap__heap_alloc(gomap__allocator(m), gomap_inspect_block_bytes(d, ng), table_align(d, ng), slots);
+        gomap__heap_alloc(gomap__allocator(m), gomap_inspect_block_bytes(d, ng), table_align(d, ng), 0);
     if (!p) return false;
     *out = (struct geom){ng, p, p + gomap_inspect_block_off(d, ng),
                          (uintptr_t *)(void *)(p + gomap__quads(ng) * 64)};
@@ -393,46 +419,58 @@ static bool wants_range(const struct gomap *m, uint64_t ng) {
     return ng >= gomap__range_groups(m);
 }
 
-/* Find the destination: s->dst, s->two_arrays; *mode is the destination's. */
+static bool make_walk(struct gomap *m) {
+    struct gomap__side *s = gomap__side(m);
+    s->w = gomap__alloc(gomap__allocator(m), sizeof *s->w, 16);
+    if (s->w) s->pub.loose_bytes += sizeof *s->w;
+    return s->w != NULL;
+}
+
+/* Find the destination: s->w->dst, s->w->two_arrays; *mode is the destination's. */
 static bool make_destination(struct gomap *m, uint64_t ng, uint8_t *mode) {
     struct gomap__side *s = gomap__side(m);
-    s->two_arrays = true;
+    if (!s->w && !make_walk(m)) return false;
+    s->w->two_arrays = true;
     *mode = GOMAP_MODE_BLOCK;
     if (m->mode == GOMAP_MODE_RANGE && (ng > m->ngroups || wants_range(m, ng))) {
-        if (ng > m->ngroups && !gomap__range_commit(&s->range, m->desc, ng)) return false;
+        if (ng > m->ngroups && !gomap__range_commit(s->range, m->desc, ng)) return false;
         size_t quad_bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
-        if (!s->scratch) {
-            s->scratch = gomap__alloc(gomap__allocator(m), quad_bytes, m->desc->slot_align);
-            if (!s->scratch) return false;
+        if (!s->w->scratch) {
+            s->w->scratch = gomap__alloc(gomap__allocator(m), quad_bytes, m->desc->slot_align);
+            if (!s->w->scratch) return false;
             s->pub.loose_bytes += quad_bytes;
         }
-        s->two_arrays = false;
+        s->w->two_arrays = false;
         *mode = GOMAP_MODE_RANGE;
-        s->dst = gomap__range_geom(&s->range, ng);
+        s->w->dst = gomap__range_geom(s->range, ng);
         return true;
     }
     if (m->mode != GOMAP_MODE_RANGE && wants_range(m, ng) &&
-        gomap__range_make(&s->range, m->desc, ng, s->policy_reserve_max, s->policy_huge)) {
+        (s->range = gomap__range_make(m->desc, ng, s->policy_reserve_max, s->policy_huge))) {
+        s->pub.loose_bytes += sizeof *s->range;
         *mode = GOMAP_MODE_RANGE;
-        s->dst = gomap__range_geom(&s->range, ng);
+        s->w->dst = gomap__range_geom(s->range, ng);
         return true;
     }
     if (s->policy_reserve_max && gomap_inspect_block_bytes(m->desc, ng) > s->policy_reserve_max) return false;
-    return make_block(m, ng, &s->dst);
+    return make_block(m, ng, &s->w->dst);
 }
 
-void gomap__free_scratch(struct gomap *m) {
+/* No walk is under way any more. */
+void gomap__free_walk(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
+    if (!s->w) return;
     size_t quad_bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
-    if (s->scratch) s->pub.loose_bytes -= quad_bytes;
-    gomap__dealloc(gomap__allocator(m), s->scratch, quad_bytes, m->desc->slot_align);
-    s->scratch = NULL;
-    gomap__free_nodes(m, s->spare);
-    s->spare = NULL, s->nspare = 0;
+    if (s->w->scratch) s->pub.loose_bytes -= quad_bytes;
+    gomap__dealloc(gomap__allocator(m), s->w->scratch, quad_bytes, m->desc->slot_align);
+    gomap__free_nodes(m, s->w->spare);
+    s->pub.loose_bytes -= sizeof *s->w;
+    gomap__dealloc(gomap__allocator(m), s->w, sizeof *s->w, 16);
+    s->w = NULL;
 }
 
 static uint64_t table_bytes(const struct gomap *m, uint8_t mode, uint64_t ng) {
-    if (mode == GOMAP_MODE_RANGE) return gomap__range_bytes(&gomap__side(m)->range);
+    if (mode == GOMAP_MODE_RANGE) return gomap__range_bytes(gomap__side(m)->range);
     if (mode == GOMAP_MODE_SMALL) return gomap_inspect_small_bytes(m->desc, m->cap);
     return mode == GOMAP_MODE_BLOCK ? gomap_inspect_block_bytes(m->desc, ng) : 0;
 }
@@ -442,60 +480,64 @@ static uint64_t table_bytes(const struct gomap *m, uint8_t mode, uint64_t ng) {
 static void settle(struct gomap *m, bool opened) {
     struct gomap__side *s = gomap__side(m);
     bool grow = s->pub.walk == GOMAP_WALK_GROW;
-    struct geom src = s->src;
+    struct geom src = s->w->src;
     if (!opened) gomap__seq_begin(m);
-    m->ngroups = s->dst.ng, m->meta = s->dst.meta, m->slots = s->dst.slots, m->links = s->dst.links;
+    m->ngroups = s->w->dst.ng, m->meta = s->w->dst.meta, m->slots = s->w->dst.slots, m->links = s->w->dst.links;
     m->split = 0;
     s->pub.walk = GOMAP_WALK_NONE;
     s->pub.lo_ngroups = 0, s->pub.lo_meta = NULL, s->pub.lo_slots = NULL, s->pub.lo_links = NULL;
-    if (s->two_arrays) gomap__free_table(m, &src, s->src_mode, src.ng);
-    m->mode = s->dst_mode;
+    if (s->w->two_arrays) gomap__free_table(m, &src, s->w->src_mode, src.ng);
+    m->mode = s->w->dst_mode;
     m->cap = GOMAP_GROUP_SLOTS;
-    if (!grow && !s->two_arrays) gomap__range_keep(&s->range, m->desc, m->ngroups);
+    if (!grow && !s->w->two_arrays) gomap__range_keep(s->range, m->desc, m->ngroups);
     s->pub.lo_bytes = 0;
     s->pub.hi_bytes = table_bytes(m, m->mode, m->ngroups);
-    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    publish_range(s);
     gomap__seq_end(m);
     m->epoch++;
-    gomap__free_scratch(m);
+    gomap__free_walk(m);
     gomap__set_limits(m);
     gomap__event(m, grow ? GOMAP_EV_GROW_DONE : GOMAP_EV_SHRINK_DONE, src.ng, m->ngroups);
     gomap__log(m, grow ? "grow done" : "shrink done", src.ng, m->ngroups);
 }
 
-void gomap__walk_settle(struct gomap *m) { settle(m, false); }
+void gomap__walk_settle(struct gomap *m) {
+    struct walk *w = gomap__side(m)->w;
+    reach(w, 0, w->dst.ng - 1);
+    settle(m, false);
+}
 
 /* Record that the walk has come so far, or that it is done. */
 static void publish(struct gomap *m, bool opened) {
     struct gomap__side *s = gomap__side(m);
-    uint64_t total = gomap__quads(s->src.ng);
+    uint64_t total = gomap__quads(s->w->src.ng);
     bool grow = s->pub.walk == GOMAP_WALK_GROW;
-    s->pub.walk_quads_done = grow ? total - s->walk_at : s->walk_at;
-    if (grow ? s->walk_at == 0 : s->walk_at == total) {
+    s->pub.walk_quads_done = grow ? total - s->w->at : s->w->at;
+    if (grow ? s->w->at == 0 : s->w->at == total) {
         settle(m, opened);
         return;
     }
     if (!opened) gomap__seq_begin(m);
-    struct geom hi = grow ? s->dst : s->src, lo = grow ? s->src : s->dst;
+    struct geom hi = grow ? s->w->dst : s->w->src, lo = grow ? s->w->src : s->w->dst;
     m->ngroups = hi.ng, m->meta = hi.meta, m->slots = hi.slots, m->links = hi.links;
     s->pub.lo_ngroups = lo.ng, s->pub.lo_meta = lo.meta, s->pub.lo_slots = lo.slots,
     s->pub.lo_links = lo.links;
-    m->split = s->walk_at ? s->walk_pos : 0;
-    m->mode = grow ? s->dst_mode : s->src_mode;
+    m->split = s->w->at ? s->w->pos : 0;
+    m->mode = grow ? s->w->dst_mode : s->w->src_mode;
     m->cap = GOMAP_GROUP_SLOTS;
-    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    publish_range(s);
     gomap__seq_end(m);
 }
 
 /* No memory for a walk: what was committed for it goes back. */
 static bool give_up(struct gomap *m, uint8_t mode) {
     struct gomap__side *s = gomap__side(m);
-    if (s->two_arrays && mode == GOMAP_MODE_RANGE) gomap__range_free(&s->range);
-    if (s->two_arrays && mode == GOMAP_MODE_BLOCK) gomap__free_table(m, &s->dst, mode, s->dst.ng);
-    gomap__free_scratch(m);
+    if (mode == GOMAP_MODE_RANGE && s->w->two_arrays) drop_range(m);
+    if (mode == GOMAP_MODE_BLOCK && s->w->two_arrays) gomap__free_table(m, &s->w->dst, mode, s->w->dst.ng);
+    gomap__free_walk(m);
     if (m->mode == GOMAP_MODE_RANGE) {
-        gomap__range_keep(&s->range, m->desc, m->ngroups);
-        s->pub.hi_bytes = gomap__range_bytes(&s->range);
+        gomap__range_keep(s->range, m->desc, m->ngroups);
+        s->pub.hi_bytes = gomap__range_bytes(s->range);
     }
     return false;
 }
@@ -505,7 +547,7 @@ static void follow_range(struct gomap *m, const struct geom *to) {
     struct gomap__side *s = gomap__side(m);
     gomap__seq_begin(m);
     m->meta = to->meta, m->slots = to->slots, m->links = to->links;
-    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    publish_range(s);
     m->epoch++;
     gomap__seq_end(m);
 }
@@ -517,26 +559,26 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     if (!s) return false;
     bool grow = ng > m->ngroups;
     struct geom before = gomap__hi(m);
-    s->two_arrays = false;
     bool ok = make_destination(m, ng, &mode);
-    if (m->mode == GOMAP_MODE_RANGE && s->range.base + s->range.off[AREA_META] != m->meta) {
-        struct geom moved = gomap__range_geom(&s->range, m->ngroups);
+    if (m->mode == GOMAP_MODE_RANGE && s->range->base + s->range->off[AREA_META] != m->meta) {
+        struct geom moved = gomap__range_geom(s->range, m->ngroups);
         follow_range(m, &moved);
         before = moved;
     }
     if (!ok) return give_up(m, GOMAP_MODE_EMPTY);
     size_t moved = 0;
     uint64_t quads = gomap__quads(before.ng), old_bytes = table_bytes(m, m->mode, before.ng);
-    s->src = before;
-    s->src_mode = m->mode, s->dst_mode = mode, s->small_cap = m->cap;
-    s->walk_at = grow ? quads : 0;
+    s->w->src = before;
+    s->w->src_mode = m->mode, s->w->dst_mode = mode, s->w->small_cap = m->cap;
+    s->w->reached = grow ? gomap__quads(ng) : 0;
+    s->w->at = grow ? quads : 0;
     if (grow && !walk_quad(m, grow, &moved)) return give_up(m, mode);
     gomap__end_sweep(m);
     gomap__seq_begin(m);
     s->pub.walk = grow ? GOMAP_WALK_GROW : GOMAP_WALK_SHRINK;
     s->pub.walk_quads_total = quads;
-    s->pub.lo_bytes = s->two_arrays ? (grow ? old_bytes : table_bytes(m, mode, ng)) : 0;
-    s->pub.hi_bytes = s->two_arrays && !grow ? old_bytes : table_bytes(m, mode, ng);
+    s->pub.lo_bytes = s->w->two_arrays ? (grow ? old_bytes : table_bytes(m, mode, ng)) : 0;
+    s->pub.hi_bytes = s->w->two_arrays && !grow ? old_bytes : table_bytes(m, mode, ng);
     if (mode >= GOMAP_MODE_BLOCK && ng >= 4) s->used_quad = 1;
     *(grow ? &s->pub.counters.grows : &s->pub.counters.shrinks) += 1;
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
@@ -554,29 +596,29 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
 static void return_behind(struct gomap *m, uint64_t from, uint64_t to) {
     struct gomap__side *s = gomap__side(m);
     uint64_t quad_bytes = (uint64_t)GOMAP_QUAD_SLOTS * m->desc->slot_size,
-             keep = s->two_arrays ? 0 : gomap__quads(s->dst.ng);
+             keep = s->w->two_arrays ? 0 : gomap__quads(s->w->dst.ng);
     if (m->mode != GOMAP_MODE_RANGE || to <= keep) return;
     if (from < keep) from = keep;
     uint64_t piece = RETURN_PIECE, lo = from * quad_bytes / piece, hi = to * quad_bytes / piece;
     uint64_t floor = gomap_inspect_align(keep * quad_bytes, gomap__page());
     if (hi > lo)
-        gomap__range_return(m, &s->range, AREA_SLOTS, lo * piece < floor ? floor : lo * piece, hi * piece);
+        gomap__range_return(m, s->range, AREA_SLOTS, lo * piece < floor ? floor : lo * piece, hi * piece);
 }
 
 /* Continue the running walk; false: a step had to wait for memory. */
 bool gomap__walk_step(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     bool grow = s->pub.walk == GOMAP_WALK_GROW, ok = true;
-    uint64_t total = gomap__quads(s->src.ng), from = s->walk_at;
+    uint64_t total = gomap__quads(s->w->src.ng), from = s->w->at;
     size_t moved = 0;
     for (int i = 0; i < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1); i++) {
-        if (grow ? s->walk_at == 0 : s->walk_at == total) break;
+        if (grow ? s->w->at == 0 : s->w->at == total) break;
         ok = walk_quad(m, grow, &moved);
         if (!ok) break;
     }
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
-    if (s->walk_at != from) {
-        if (!grow) return_behind(m, from, s->walk_at);
+    if (s->w->at != from) {
+        if (!grow) return_behind(m, from, s->w->at);
         publish(m, false);
     }
     return ok;
@@ -585,7 +627,7 @@ bool gomap__walk_step(struct gomap *m) {
 /* Return a piece of what a shrink left above the table. */
 bool gomap__return_piece(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
-    if (!s->range.base || !gomap__range_give(m, &s->range)) return false;
+    if (!s->range || !gomap__range_give(m, s->range)) return false;
     if (!gomap__returning(s)) gomap__set_limits(m);
     return true;
 }
@@ -628,12 +670,17 @@ static gomap_err resize_small(struct gomap *m, unsigned cap) {
 static gomap_err first_table(struct gomap *m, uint64_t ng) {
     struct gomap__side *s = gomap__need_side(m);
     uint8_t mode;
-    if (!s || !make_destination(m, ng, &mode)) return GOMAP_ENOMEM;
+    if (!s) return GOMAP_ENOMEM;
+    bool ok = make_destination(m, ng, &mode);
+    struct geom made = ok ? s->w->dst : (struct geom){0};
+    gomap__free_walk(m);
+    if (!ok) return GOMAP_ENOMEM;
+    if (mode == GOMAP_MODE_BLOCK) memset(made.meta, 0, gomap_inspect_block_off(m->desc, ng));
     gomap__seq_begin(m);
-    m->ngroups = ng, m->meta = s->dst.meta, m->slots = s->dst.slots, m->links = s->dst.links;
+    m->ngroups = ng, m->meta = made.meta, m->slots = made.slots, m->links = made.links;
     m->mode = mode, m->cap = GOMAP_GROUP_SLOTS;
     s->pub.hi_bytes = table_bytes(m, mode, ng);
-    s->pub.range_base = s->range.base, s->pub.range_bytes = s->range.bytes;
+    publish_range(s);
     if (ng >= 4) s->used_quad = 1;
     gomap__seq_end(m);
     gomap__set_limits(m);

@@ -189,7 +189,8 @@ struct gomap_side {
     uint32_t size;  /* bytes of this allocation, at least sizeof(struct gomap_side) */
     uint32_t walk;  /* GOMAP_WALK_* */
     uint64_t moves; /* = counters.moved, for bulk readers */
-    /* geometry of positions below split while a walk runs (grow: the old one, shrink: the new one) */
+    /* geometry of positions below split while a walk runs (grow: the old one, shrink: the new one).  Where the two are
+     * arrays of their own, quads that hold no position of their side of split are not even zeroed. */
     uint64_t lo_ngroups;
     uint8_t *lo_meta;
     uint8_t *lo_slots;

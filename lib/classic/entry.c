@@ -327,6 +327,7 @@ gomap_err gomap_classic_put(gomap_classic *map, const void *key, const void *ele
     struct classic *m = classic(map);
     uint8_t copy[INDIRECT_ABOVE];
     void *slot;
+    if (m && !gomap__classic_alive(m, "put")) return GOMAP_EMISUSE;
     size_t size = m ? m->pub.desc->elem_size : 0;
     if (elem && size && size <= INDIRECT_ABOVE)
         elem = memcpy(copy, elem, size); /* it may lie in what moves */

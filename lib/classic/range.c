@@ -121,11 +121,10 @@ bool gomap_classic_iter_next(gomap_classic_iter *it) {
         uint8_t *b = it->bucket_at;
         while (it->i < SLOTS)
             if (show(m, it, b, (it->i++ + it->offset) & (SLOTS - 1u))) return true;
-        struct array *in = it->pin_at ? it->pin_at : it->pin;
+        const struct array *in = it->pin_at ? it->pin_at : it->pin;
         b = *overflow_of(d, b);
-        if (b &&
-            b !=
-                in->buckets) { /* after a clear it may stand on the last of the pool, which marks its end so */
+        if (b == in->buckets) b = NULL; /* it stood on the pool's last bucket when the map was cleared */
+        if (b) {
             it->bucket_at = b;
             it->i = 0;
         } else {

@@ -125,26 +125,29 @@ class Table:
     # ---- slots ----
 
     def arrays(self):
-        """(metadata, slots, groups) of each array: a walk between two allocations has two."""
+        """(metadata, slots, links, first group, end) of each array: a walk between two allocations has two, and what it
+        has not come to is not even zeroed."""
+        two = self.side.walk and self.side.lo_meta != self.m.meta
         if self.m.mode != EMPTY:
-            yield self.m.meta, self.m.slots, self.m.ngroups
-        if self.side.walk and self.side.lo_meta != self.m.meta:
-            yield self.side.lo_meta, self.side.lo_slots, self.side.lo_ngroups
+            first = (self.m.split * self.m.ngroups >> 64) // 4 * 4 if two else 0
+            yield self.m.meta, self.m.slots, self.m.links, first, self.m.ngroups
+        if two and self.m.split:
+            end = ((self.m.split - 1) * self.side.lo_ngroups >> 64) // 4 * 4 + 4
+            yield self.side.lo_meta, self.side.lo_slots, self.side.lo_links, 0, min(end, self.side.lo_ngroups)
 
     def slots(self):
         """Addresses of all occupied slots, those of chains and of the stash included."""
         links = set()
-        for meta, slots, groups in self.arrays():
-            for first in range(0, groups, STEP):
-                n = min(STEP, groups - first)
+        for meta, slots, base, start, end in self.arrays():
+            for first in range(start, end, STEP):
+                n = min(STEP, end - first)
                 tops = memory(meta + first * 16, n * 16)
                 for i, top in enumerate(tops):
                     if top and i % 16 < GROUP_SLOTS:
                         yield slots + ((first + i // 16) * GROUP_SLOTS + i % 16) * self.d.slot_size
-        for base, groups in ((self.m.links, self.m.ngroups), (self.side.lo_links, self.side.lo_ngroups)):
             if base and base not in links and self.side.chained:
                 links.add(base)
-                words = memory(base, (groups + 3) // 4 * 8)
+                words = memory(base + start // 4 * 8, (end - start + 3) // 4 * 8)
                 for i in range(0, len(words), 8):
                     for _, slot in self.chain(int.from_bytes(words[i:i + 8], "little")):
                         yield slot

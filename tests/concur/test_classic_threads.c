@@ -71,7 +71,8 @@ static void test_many_readers_and_iterators(void **st) {
         assert_int_equal(stats(r.m).held_arrays, r.n > 10 ? 1 : 0);
         run_threads(read_all, &r);
         assert_int_equal(stats(r.m).held_arrays, 0);
-        assert_int_equal(stats(r.m).bytes_held, 0);
+        if (!stats(r.m).growing)
+            assert_int_equal(stats(r.m).bytes_held, 0); /* else blocks set aside for it */
         gomap_classic_free(r.m);
     }
 }

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "gomap/classic.h"
 #include "gomap/gomap.h"
 #include "gomap/inspect.h"
 #include "model/model.h"
@@ -104,6 +105,10 @@ static enum ms_read lying_resident(void *ctx, uint64_t addr, uint64_t len, uint6
 
 enum { EMPTY, SMALL, STRINGS, WIDE, BLOCK, RANGE, GROWING_BLOCK, GROWING_RANGE, STASHED, MAPS };
 static gomap *map[MAPS];
+/* Classic maps follow: one bucket; chains; cells and a growth. */
+enum { ONE_BUCKET = MAPS, CHAINS, CELLS_GROWING, ALL_MAPS };
+static gomap_classic *classic[ALL_MAPS - MAPS];
+static uintptr_t address[ALL_MAPS];
 static struct ms_snapshot truth;
 
 static struct gomap *raw(const gomap *m) { return (struct gomap *)(uintptr_t)m; }
@@ -124,6 +129,34 @@ static void put_until(gomap *m, uint64_t n, bool growing) {
     fail();
 }
 
+static uint64_t four_buckets(const void *key, uint32_t seed, void *ctx) {
+    uint64_t k;
+    (void)seed, (void)ctx;
+    memcpy(&k, key, sizeof k);
+    return k << 40 | (k & 3);
+}
+
+static const struct gomap_classic *raw_classic(int i) {
+    return (const struct gomap_classic *)(const void *)classic[i - MAPS];
+}
+
+static void make_classic_maps(void) {
+    static const uint64_t entries[] = {5, 60, 200};
+    for (int i = MAPS; i < ALL_MAPS; i++) {
+        gomap_classic_config c = GOMAP_CLASSIC_CONFIG(i == CELLS_GROWING ? 200 : 8, 8);
+        uint8_t key[200] = {0};
+        if (i == CHAINS) c.hash = four_buckets;
+        assert_int_equal(gomap_classic_new(&c, &classic[i - MAPS]), GOMAP_OK);
+        for (uint64_t k = 0; k < entries[i - MAPS] || (i == CELLS_GROWING && !raw_classic(i)->h.oldbuckets);
+             k++) {
+            memcpy(key, &k, sizeof k);
+            assert_int_equal(gomap_classic_put(classic[i - MAPS], key, NULL), GOMAP_OK);
+        }
+        address[i] = (uintptr_t)classic[i - MAPS];
+    }
+    assert_true(raw_classic(CHAINS)->overflow_count > 0);
+}
+
 static int make_world(void **state) {
     (void)state;
     static const uint64_t entries[MAPS] = {0, 9, 0, 300, 1000, 60000, 1200, 70000, 1000};
@@ -135,7 +168,9 @@ static int make_world(void **state) {
         c.name = i == EMPTY ? NULL : "a map";
         assert_int_equal(gomap_new(&c, &map[i]), GOMAP_OK);
         if (i != STRINGS) put_until(map[i], entries[i], i == GROWING_BLOCK || i == GROWING_RANGE);
+        address[i] = (uintptr_t)map[i];
     }
+    make_classic_maps();
     for (uint64_t k = 0; k < 200; k++) {
         char text[32];
         gomap_str s = {text, (size_t)snprintf(text, sizeof text, "a string, number %d", (int)k)};
@@ -238,16 +273,20 @@ static bool same_map(const struct ms_map *a, const struct ms_map *b) {
            a->certainty == b->certainty && a->walk_done == b->walk_done;
 }
 
+static const struct ms_map *map_at(const struct ms_snapshot *s, uintptr_t addr) {
+    for (size_t i = 0; i < s->maps; i++)
+        if (s->map[i].addr == addr) return &s->map[i];
+    return NULL;
+}
+
 /* Everything but `victim` (an index, or -1: all may suffer) must be as without the lie. */
 static void compare_with_truth(const struct ms_snapshot *s, int victim) {
     assert_int_equal(s->copies, 1);
-    for (int i = 0; i < MAPS; i++) {
+    for (int i = 0; i < ALL_MAPS; i++) {
         if (i == victim) continue;
-        const struct ms_map *m = NULL;
-        for (size_t k = 0; k < s->maps; k++)
-            if (s->map[k].addr == (uintptr_t)map[i]) m = &s->map[k];
+        const struct ms_map *m = map_at(s, address[i]);
         assert_non_null(m);
-        if (!same_map(m, &truth.map[i])) {
+        if (!same_map(m, map_at(&truth, address[i]))) {
             print_error("a lie at %#llx = %#llx (%u bytes) changed what is shown of map %d\n",
                         (unsigned long long)lie.at, (unsigned long long)lie.value, lie.width, i);
             fail();
@@ -278,8 +317,7 @@ static void one_case(int victim, bool draw) {
     refused += is_root && s.copies == 1 && !s.copy[0].readable;
     if (status == MS_OK && victim >= 0) compare_with_truth(&s, victim);
     for (size_t i = 0; i < s.maps; i++)
-        if (victim < 0 ? i < 3 : s.map[i].addr == (uintptr_t)map[victim])
-            look_closer(&r, &s, &s.map[i], draw);
+        if (victim < 0 ? i < 3 : s.map[i].addr == address[victim]) look_closer(&r, &s, &s.map[i], draw);
     if (draw) render(&s, NULL, NULL);
     ms_snapshot_free(&s);
 }
@@ -349,14 +387,20 @@ static void test_truth(void **state) {
     ms_snapshot_init(&truth);
     assert_int_equal(
         ms_gomap_load(&r, (uintptr_t)&gomap_inspect_root_1, "image", true, &truth, &is_root, &err), MS_OK);
-    assert_int_equal(truth.maps, MAPS);
+    assert_int_equal(truth.maps, ALL_MAPS);
     assert_false(truth.uncertain);
     for (int i = 0; i < MAPS; i++) {
         gomap_stats s = {.size = sizeof s};
         assert_int_equal(gomap_get_stats(map[i], &s), GOMAP_OK);
-        assert_int_equal(truth.map[i].addr, (uintptr_t)map[i]);
-        assert_int_equal(truth.map[i].entries, s.entries);
-        assert_int_equal(truth.map[i].bytes, s.bytes);
+        assert_int_equal(map_at(&truth, address[i])->entries, s.entries);
+        assert_int_equal(map_at(&truth, address[i])->bytes, s.bytes);
+        one_case(i, true);
+    }
+    for (int i = MAPS; i < ALL_MAPS; i++) {
+        gomap_classic_stats s = {.size = sizeof s};
+        assert_int_equal(gomap_classic_get_stats(classic[i - MAPS], &s), GOMAP_OK);
+        assert_int_equal(map_at(&truth, address[i])->entries, s.entries);
+        assert_int_equal(map_at(&truth, address[i])->bytes, s.bytes);
         one_case(i, true);
     }
 }
@@ -371,7 +415,7 @@ static void test_root(void **state) {
 static void test_chunk(void **state) {
     (void)state;
     const struct gomap_chunk *c = gomap_inspect_root_1.chunks;
-    try_struct(-1, c, offsetof(struct gomap_chunk, entry) + (MAPS + 1) * sizeof c->entry[0]);
+    try_struct(-1, c, offsetof(struct gomap_chunk, entry) + (ALL_MAPS + 1) * sizeof c->entry[0]);
     try_place(-1, c, offsetof(struct gomap_chunk, entry) + 253 * sizeof c->entry[0], 8);
 }
 
@@ -430,6 +474,25 @@ static void test_links_and_nodes(void **state) {
     assert_true(nodes > 0);
 }
 
+static void test_classic_maps(void **state) {
+    (void)state;
+    damaged = 0;
+    for (int i = MAPS; i < ALL_MAPS; i++) {
+        const struct gomap_classic *c = raw_classic(i);
+        try_struct(i, c, sizeof *c);
+        for (size_t o = offsetof(struct gomap_hmap, flags); o < 12; o++) try_place(i, c, o, 1);
+        try_struct(-1, c->desc, sizeof *c->desc);
+    }
+    assert_true(damaged > 300 / share());
+    /* overflow words of a chain: circles and nowhere */
+    const struct gomap_classic *c = raw_classic(CHAINS);
+    for (const uint8_t *b = c->h.buckets, *next; b; b = next) {
+        memcpy(&next, b + c->desc->overflow_off, sizeof next);
+        try_place(CHAINS, b, c->desc->overflow_off, 8);
+        try_place(CHAINS, b, 0, 8);
+    }
+}
+
 static void test_ring(void **state) {
     (void)state;
     for (int i = 0; i < 3; i++) try_struct(-2, &gomap_inspect_root_1.ring[i], sizeof(struct gomap_event));
@@ -448,12 +511,6 @@ static void test_gone_at_every_read(void **state) {
         one_case(STASHED, false);
     }
     lie = (struct lie){.width = 0};
-}
-
-static const struct ms_map *find_map(const struct ms_snapshot *s, const gomap *m) {
-    for (size_t i = 0; i < s->maps; i++)
-        if (s->map[i].addr == (uintptr_t)m) return &s->map[i];
-    return NULL;
 }
 
 static void load_all(struct ms_snapshot *s) {
@@ -486,12 +543,12 @@ static void tear(gomap *m) {
     }
     load_all(&after);
     uint64_t all = reads;
-    const struct ms_map *a = find_map(&before, m), *b = find_map(&after, m);
+    const struct ms_map *a = map_at(&before, (uintptr_t)m), *b = map_at(&after, (uintptr_t)m);
     assert_false(same_map(a, b));
     for (uint64_t k = 1; k <= all + 2; k++) {
         past.until = k;
         load_all(&now);
-        const struct ms_map *x = find_map(&now, m);
+        const struct ms_map *x = map_at(&now, (uintptr_t)m);
         assert_non_null(x);
         if (x->certainty == MS_DAMAGED || (x->certainty == MS_EXACT && !same_map(x, a) && !same_map(x, b))) {
             print_error("torn before read %llu: %llu entries, %llu bytes\n", (unsigned long long)k,
@@ -540,6 +597,7 @@ static void test_random_lies(void **state) {
 static int end_world(void **state) {
     (void)state;
     for (int i = 0; i < MAPS; i++) gomap_free(map[i]);
+    for (int i = MAPS; i < ALL_MAPS; i++) gomap_classic_free(classic[i - MAPS]);
     ms_snapshot_free(&truth);
     close(self_mem);
     return 0;
@@ -547,12 +605,19 @@ static int end_world(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truth),       cmocka_unit_test(test_root),
-        cmocka_unit_test(test_chunk),       cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_sides),       cmocka_unit_test(test_descs),
-        cmocka_unit_test(test_stash),       cmocka_unit_test(test_links_and_nodes),
-        cmocka_unit_test(test_ring),        cmocka_unit_test(test_gone_at_every_read),
-        cmocka_unit_test(test_random_lies), cmocka_unit_test(test_tears),
+        cmocka_unit_test(test_truth),
+        cmocka_unit_test(test_root),
+        cmocka_unit_test(test_chunk),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_sides),
+        cmocka_unit_test(test_descs),
+        cmocka_unit_test(test_stash),
+        cmocka_unit_test(test_links_and_nodes),
+        cmocka_unit_test(test_classic_maps),
+        cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_gone_at_every_read),
+        cmocka_unit_test(test_random_lies),
+        cmocka_unit_test(test_tears),
     };
     return cmocka_run_group_tests_name("hostile", tests, make_world, end_world) == 0 ? 0 : 1;
 }

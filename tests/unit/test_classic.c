@@ -197,7 +197,7 @@ static void on_start(const gomap_classic *m, unsigned before, unsigned after, si
     struct log *l = ctx;
     l->starts++;
     assert_true(after == before || after == before + 1);
-    assert_true(bytes >= (size_t)144 << after);
+    assert_true(bytes >= gomap_classic_bucket_bytes(8, 8) << after);
     assert_non_null(m);
 }
 static void on_done(const gomap_classic *m, unsigned b, void *ctx) {
