@@ -39,7 +39,7 @@ struct iter {
     uint64_t arc, arc_mul, arc_add, arc_groups, pos, arc_last, last; /* arc_groups: what arcs were cut by */
     uint64_t from_h, from_fp; /* ordered gathering goes on above these */
     uint64_t serial;          /* flood: last one returned */
-    uint8_t *quad_slots, *quad_meta;
+    uint8_t *quad_slots, *quad_end, *quad_meta; /* small tables have less than a quad */
     struct gomap_flood *flood;
     uint32_t epoch, seq, from_skip, ret_epoch;
     uint8_t phase, arc_bits, n, at, stride, next, ordered, partial, in_arc, listed; /* listed: items, not keys */
@@ -293,6 +293,7 @@ static void gather(struct iter *it, const struct span *sp) {
     it->n = it->at = 0, it->c.left = 0, it->listed = 1;
     it->epoch = m->epoch, it->seq = m->seq, it->seed0 = m->seed[0];
     it->quad_slots = sp->g.slots + sp->quad * GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    it->quad_end = it->quad_slots + gomap__quad_groups(sp->g.ng, sp->quad) * (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
     it->quad_meta = sp->g.meta + sp->quad * 64;
     bool whole = it->last == sp->last && starts_quad(it, it->pos, sp);
     struct gather ga = {it, whole, false, it->from_skip};
@@ -441,8 +442,7 @@ static uint8_t *current_slot(struct iter *it, struct item *i) {
     const struct gomap_desc *d = m->desc;
     if (m->seed[0] != it->seed0) return NULL; /* emptied meanwhile, or another stash at the same address */
     if (GOMAP__LIKELY(m->epoch == it->epoch)) return i->slot;
-    size_t bytes = (size_t)GOMAP_QUAD_SLOTS * d->slot_size;
-    if (!it->ordered && m->seq == it->seq && i->slot >= it->quad_slots && i->slot < it->quad_slots + bytes) {
+    if (!it->ordered && m->seq == it->seq && i->slot >= it->quad_slots && i->slot < it->quad_end) {
         size_t k =
             (size_t)(i->slot - it->quad_slots) / d->slot_size; /* slots of a quad do not move without seq */
         struct item now = item_of(it, i->slot);

@@ -332,7 +332,7 @@ static void prefetch_after(const struct gomap *m, const struct span *sp, bool gr
     const size_t group = (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
     const uint64_t groups = sp->to_last - sp->to_first + 1, quad = grow ? sp->quad - 1 : sp->quad + 1;
     const uint64_t to = grow ? sp->to_first - groups : sp->to_last + 1;
-    if (quad >= gomap__quads(s->w->src.ng) || to + groups > s->w->dst.ng) return; /* the first or last quad: below 0 wraps */
+    if (quad >= gomap__quads(s->w->src.ng) || to >= s->w->dst.ng || s->w->dst.ng - to < groups) return; /* below 0 wraps */
     const uint8_t *slots = s->w->src.slots + quad * 4 * group, *to_slots = s->w->dst.slots + to * group;
     __builtin_prefetch(s->w->src.meta + quad * 64);
     for (uint64_t at = to / 4; at <= (to + groups) / 4 && at < to / 4 + 4; at++)
