@@ -53,8 +53,8 @@ static const struct kind {
              {200, 8, GOMAP_CLASSIC_MEMORY, 0},
              {8, 200, GOMAP_CLASSIC_MEMORY, 0},
              {129, 129, GOMAP_CLASSIC_MEMORY, 0},
-             {16, 8, GOMAP_CLASSIC_STRING, 0},
-             {16, 130, GOMAP_CLASSIC_STRING, 0},
+             {sizeof(gomap_str), 8, GOMAP_CLASSIC_STRING, 0},
+             {sizeof(gomap_str), 130, GOMAP_CLASSIC_STRING, 0},
              {8, 8, GOMAP_CLASSIC_FLOAT, 0},
              {8, 200, GOMAP_CLASSIC_FLOAT, 0},
              {200, 200, GOMAP_CLASSIC_CUSTOM, GOMAP_CLASSIC_KEY_UPDATE}};

@@ -4,7 +4,8 @@
  * elsewhere and where the user asked for the strict hash.  A user's function is finalised with two keyed multiplies: the
  * table needs good high bits (they choose the group) and a good low byte (the tophash).
  *
- * AES strings: two lanes, each absorbs 16 bytes and then makes two rounds, all under secret round keys.
+ * AES strings: two lanes, each absorbs 16 bytes and then makes two rounds, all under secret round keys.  The last 16 to
+ * 32 bytes are two blocks that may overlap, fewer than 16 are one (lookup.h has the end, inlined for short strings).
  * Two rounds, because after one an attacker can cancel a one-byte difference in the next block with probability 2^-6
  * without knowing the key (the S-box's best differential); after two it takes five active S-boxes, 2^-30.
  * The length comes in behind those rounds: beside the key's bytes, other bytes could make up for another length, and
@@ -12,11 +13,7 @@
  * This is not claimed to be a PRF: what chosen keys can do is bounded by the chain cap and the
  * stash, whatever the hash (lib/table.c).
  */
-#include "internal.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "lookup.h"
 
 /* SipHash with 1 compression and 3 finalisation rounds (Aumasson, Bernstein 2012). */
 static inline uint64_t rotl(uint64_t x, unsigned b) { return x << b | x >> (64 - b); }
@@ -55,7 +52,7 @@ bool gomap__cpu_has_aes(void) {
     return __builtin_cpu_supports("aes");
 }
 
-/* Up to 16 bytes without touching what lies behind them: two overlapping words. */
+/* Up to 15 bytes without touching what lies behind them: two overlapping words. */
 static inline __m128i load_tail(const uint8_t *p, size_t n) {
     uint64_t a = 0, b = 0;
     if (n >= 8) {
@@ -73,7 +70,7 @@ static inline __m128i load_tail(const uint8_t *p, size_t n) {
 static uint64_t hash_aes(const uint64_t seed[4], const uint8_t *p, size_t n) {
     const __m128i k0 = _mm_loadu_si128((const __m128i *)(const void *)seed);
     const __m128i k1 = _mm_loadu_si128((const __m128i *)(const void *)(seed + 2));
-    const __m128i length = _mm_set1_epi64x((long long)n);
+    const size_t length = n;
     __m128i a = k0, b = k1;
     while (n > 32) {
         a = _mm_xor_si128(a, _mm_loadu_si128((const __m128i *)(const void *)p));
@@ -82,17 +79,8 @@ static uint64_t hash_aes(const uint64_t seed[4], const uint8_t *p, size_t n) {
         b = gomap__aesenc(gomap__aesenc(b, k0), k1);
         p += 32, n -= 32;
     }
-    if (n > 16) {
-        a = _mm_xor_si128(a, _mm_loadu_si128((const __m128i *)(const void *)p));
-        b = _mm_xor_si128(b, _mm_loadu_si128((const __m128i *)(const void *)(p + n - 16)));
-        b = gomap__aesenc(gomap__aesenc(b, k0), k1);
-    } else {
-        a = _mm_xor_si128(a, load_tail(p, n));
-    }
-    a = gomap__aesenc(gomap__aesenc(a, k1), k0);
-    a = gomap__aesenc(_mm_xor_si128(a, _mm_xor_si128(b, length)), k1);
-    a = gomap__aesenc(a, k0);
-    return (uint64_t)_mm_cvtsi128_si64(a);
+    if (n >= 16) return gomap__aes_last(k0, k1, a, b, p, n, length);
+    return gomap__aes_end(k0, k1, _mm_xor_si128(a, load_tail(p, n)), b, length);
 }
 #else
 bool gomap__cpu_has_aes(void) { return false; }

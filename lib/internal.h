@@ -150,7 +150,7 @@ void gomap__arena_free(struct gomap *m);
 struct walk {
     struct geom src, dst;
     uint64_t at;      /* grow: quads [0, at) of src are left; shrink: [at, end) */
-    uint64_t pos;        /* the first position of quad walk_at, 0: none (it is the end, or the start) */
+    uint64_t pos;     /* the split: a border of quad at, or a position inside the quad next to move (0: the start) */
     uint64_t reached; /* of two arrays: quads of dst in use.  grow: [reached, end); shrink: [0, reached) */
     bool two_arrays;
     uint8_t src_mode, dst_mode, small_cap;
@@ -227,7 +227,13 @@ uint8_t *gomap__put_in(struct gomap *m, const struct geom *g, uint64_t pos, uint
 void gomap__erase(struct gomap *m, struct place *p);
 int gomap__erase_simple(struct gomap *m, uint64_t h, const struct key *k);
 bool gomap__slot_eq(const struct gomap *m, const uint8_t *slot, const struct key *k, uint64_t h);
-void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot);
+uint8_t *gomap__find_displaced(const struct gomap *m, uint64_t home, const struct key *k, uint64_t h,
+                               struct place *out);
+static inline void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot) {
+    void *v = slot + d->val_off;
+    if (d->flags & GOMAP_F_VAL_INDIRECT) memcpy(&v, slot + d->val_off, sizeof v);
+    return v;
+}
 const void *gomap__slot_key(const struct gomap_desc *d, const uint8_t *slot, gomap_str *view);
 struct gomap_flood *gomap__flood_find(const struct gomap *m, uint64_t h, const struct key *k);
 
@@ -373,6 +379,8 @@ uint8_t *gomap__place(struct gomap *m, uint64_t *hash, const struct key *k, goma
 void gomap__unplace(struct gomap *m, struct place *p); /* erase + count + follow-up */
 gomap_err gomap__new_like(const struct gomap *m, gomap **out);
 gomap_err gomap__add(struct gomap *m, uint64_t h, const struct key *k, const void *value, uint8_t **slot);
+gomap_err gomap__put_hashed(struct gomap *m, uint64_t h, const struct key *k, const void *value);
+bool gomap__delete_hashed(struct gomap *m, uint64_t h, const struct key *k);
 
 /* ---- iter.c: every occupied slot of a quad, for those that walk whole tables -------------------- */
 typedef bool (*gomap__slot_fn)(struct gomap *m, struct place *p, void *ctx); /* false: stop */

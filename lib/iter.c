@@ -64,7 +64,7 @@ bool gomap__quad_live(const struct gomap *m, bool lo, uint64_t quad) {
 
 bool gomap__each_in_quad(struct gomap *m, const struct geom *g, uint64_t quad, gomap__slot_fn fn, void *ctx) {
     const struct gomap_desc *d = m->desc;
-    struct place p = {.g = *g, .owner = m};
+    struct place p = {.g = *g, .home = quad * 4, .owner = m}; /* home: of the chain, if no slot is full */
     for (unsigned i = 0; i < gomap__quad_groups(g->ng, quad); i++) {
         uint64_t group = quad * 4 + i;
         uint8_t *meta = g->meta + group * 16;

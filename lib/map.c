@@ -5,7 +5,7 @@
  * into the map, and the slot that is returned is not moved by the same call.  A delete first takes its entry
  * out, then steps.
  */
-#include "internal.h"
+#include "lookup.h"
 
 /* ---- types ------------------------------------------------------------------------------------------ */
 
@@ -327,7 +327,7 @@ static gomap_err image_string(struct gomap *m, uint64_t h, const struct key *k, 
     } else {
         char *copy = gomap__cell_alloc(m, k->n + 1, 1);
         if (!copy) return GOMAP_ENOMEM;
-        if (k->n) memcpy(copy, k->p, k->n);
+        gomap__copy_text(copy, k->p, k->n);
         m->side->string_bytes += k->n + 1;
         s.ptr = copy;
     }
@@ -374,7 +374,8 @@ static gomap_err image_value(struct gomap *m, const void *value, uint8_t *image)
 
 static gomap_err make_image(struct gomap *m, uint64_t h, const struct key *k, const void *value,
                             uint8_t *image) {
-    memset(image, 0, m->desc->slot_size);
+    const struct gomap_desc *d = m->desc;
+    if (!value || d->slot_key_size + d->slot_val_size != d->slot_size) memset(image, 0, d->slot_size);
     gomap_err err = image_key(m, h, k, image);
     if (err) return err;
     err = image_value(m, value, image);
@@ -485,8 +486,34 @@ static void set_hash_bits(const struct gomap_desc *d, uint8_t *slot, uint64_t h)
         memcpy(slot + offsetof(struct gomap_cellkey, hash_hi), &hi, 4);
 }
 
-/* Add an entry whose key is known to be absent. */
-gomap_err gomap__add(struct gomap *m, uint64_t h, const struct key *k, const void *value, uint8_t **slot) {
+/* The tophash byte of the slot that an entry takes if nothing has to be done or moved first; NULL: something has. */
+static uint8_t *free_at_home(const struct gomap *m, uint64_t h, uint8_t **slot) {
+    uint64_t pos = gomap__pos(m->desc, h);
+    if (m->count >= m->limit || pos < m->split) return NULL;
+    if (m->side && (m->side->stash || gomap__side(m)->policy_backtrace_above)) return NULL;
+    uint64_t home = gomap__group_of(pos, m->ngroups);
+    unsigned empty = gomap__match_empty(m->meta + home * 16);
+    if (!empty) return NULL;
+    unsigned i = (unsigned)__builtin_ctz(empty);
+    *slot = m->slots + (home * GOMAP_GROUP_SLOTS + i) * m->desc->slot_size;
+    return m->meta + home * 16 + i;
+}
+
+/* The usual add: without callbacks, and with a free slot at home, the image is made where it shall lie. */
+static gomap_err add_at(struct gomap *m, uint64_t h, const struct key *k, const void *value, uint8_t *slot,
+                        uint8_t *tag) {
+    gomap_err err = make_image(m, h, k, value, slot);
+    if (err) {
+        memset(slot, 0, m->desc->slot_size);
+        return err;
+    }
+    *tag = gomap__tag(h);
+    gomap__set_count(m, m->count + 1);
+    return GOMAP_OK;
+}
+
+static __attribute__((noinline)) gomap_err add_aside(struct gomap *m, uint64_t h, const struct key *k,
+                                                     const void *value, uint8_t **slot) {
     uint8_t image[MAX_SLOT] __attribute__((aligned(64)));
     gomap_str view;
     gomap_err err = make_image(m, h, k, value, image);
@@ -500,6 +527,13 @@ gomap_err gomap__add(struct gomap *m, uint64_t h, const struct key *k, const voi
         drop_image(m, image, value != NULL);
     }
     return err;
+}
+
+/* Add an entry whose key is known to be absent. */
+gomap_err gomap__add(struct gomap *m, uint64_t h, const struct key *k, const void *value, uint8_t **slot) {
+    bool callbacks = m->desc->key_copy || m->desc->val_copy;
+    uint8_t *tag = callbacks ? NULL : free_at_home(m, h, slot);
+    return tag ? add_at(m, h, k, value, *slot, tag) : add_aside(m, h, k, value, slot);
 }
 
 /* Erase an entry whose contents are dealt with. */
@@ -520,16 +554,23 @@ void gomap__unplace(struct gomap *m, struct place *p) {
         gomap__after_delete(m);
 }
 
-/* Strings longer than a slot can say are in no map. */
-static bool too_long(const struct key *k) { return k->n > UINT32_MAX; }
-
 /* ---- operations ------------------------------------------------------------------------------------------- */
+
+INLINE void *get(const struct gomap *m, const void *api, uint32_t kc) {
+    struct key k = gomap__key_of(m, api, kc);
+    uint64_t h;
+    uint8_t *slot = gomap__too_long(&k) ? NULL : gomap__lookup(m, &k, kc, &h);
+    return slot ? gomap__slot_val(m->desc, slot) : NULL;
+}
 
 void *gomap_get(const gomap *m, const void *api) {
     if (!m || !gomap__read_ok(m, "get")) return NULL;
-    struct key k = gomap__key(m, api);
-    uint8_t *slot = too_long(&k) ? NULL : gomap__get_slot(m, gomap__hash_key(m, &k), &k);
-    return slot ? gomap__slot_val(m->desc, slot) : NULL;
+    switch (m->desc->key_class) {
+    case KC_4: return get(m, api, KC_4);
+    case KC_8: return get(m, api, KC_8);
+    case KC_STR: return get(m, api, KC_STR);
+    default: return get(m, api, m->desc->key_class);
+    }
 }
 
 bool gomap_has(const gomap *m, const void *api) { return gomap_get(m, api) != NULL; }
@@ -590,29 +631,59 @@ static bool findable(const struct gomap *m, const struct key *k) {
     return !(m->desc->flags & GOMAP_F_USER_EQ) || m->desc->eq(k->api, k->api, gomap__ctx(m));
 }
 
+/* The entry of a key that the user compares; *owner: the map, or its stash. */
+static uint8_t *find_like(struct gomap *m, uint64_t h, const struct key *k, struct gomap **owner) {
+    struct place p;
+    if (!findable(m, k) || !gomap__find(m, h, k, &p)) return NULL;
+    *owner = p.owner;
+    return p.slot;
+}
+
 enum put_how { PUT_REPLACE, PUT_KEEP };
 
-static gomap_err put(struct gomap *m, const void *api, const void *value, enum put_how how, void **out,
-                     bool *is_new) {
-    if (!gomap__write_begin(m, "put")) return GOMAP_EMISUSE;
-    struct key k = gomap__key(m, api);
-    if (too_long(&k)) {
-        gomap__write_end(m);
-        return GOMAP_EINVAL;
-    }
-    struct place p;
+INLINE gomap_err put_in(struct gomap *m, uint64_t h, const struct key *k, const void *value, enum put_how how,
+                        void **out, bool *is_new, uint32_t kc) {
+    struct gomap *owner = m;
+    uint8_t *slot = kc == KC_USER ? find_like(m, h, k, &owner) : gomap__find_class(m, h, k, kc, NULL);
+    bool found = slot;
     gomap_err err = GOMAP_OK;
-    uint64_t h = gomap__hash_key(m, &k);
-    bool found = findable(m, &k) && gomap__find(m, h, &k, &p);
-    uint8_t *slot = found ? p.slot : NULL;
     if (!found)
-        err = gomap__add(m, h, &k, value, &slot);
-    else if (how == PUT_REPLACE && m->desc->flags & GOMAP_F_USER_EQ)
-        err = update_both(m, p.owner == m ? h : gomap__hash_key(p.owner, &k), &k, slot, value);
+        err = gomap__add(m, h, k, value, &slot);
+    else if (how == PUT_REPLACE && kc == KC_USER)
+        err = update_both(m, owner == m ? h : gomap__hash_key(owner, k), k, slot, value);
     else if (how == PUT_REPLACE)
         err = update(m, slot, value);
     if (!err && out) *out = gomap__slot_val(m->desc, slot);
     if (!err && is_new) *is_new = !found;
+    return err;
+}
+
+INLINE gomap_err put_key(struct gomap *m, const void *api, const void *value, enum put_how how, void **out,
+                         bool *is_new, uint32_t kc) {
+    struct key k = gomap__key_of(m, api, kc);
+    return gomap__too_long(&k) ? GOMAP_EINVAL
+                               : put_in(m, gomap__hash_class(m, &k, kc), &k, value, how, out, is_new, kc);
+}
+
+static gomap_err put(struct gomap *m, const void *api, const void *value, enum put_how how, void **out,
+                     bool *is_new) {
+    gomap_err err;
+    if (!gomap__write_begin(m, "put")) return GOMAP_EMISUSE;
+    switch (m->desc->key_class) {
+    case KC_4: err = put_key(m, api, value, how, out, is_new, KC_4); break;
+    case KC_8: err = put_key(m, api, value, how, out, is_new, KC_8); break;
+    case KC_STR: err = put_key(m, api, value, how, out, is_new, KC_STR); break;
+    default: err = put_key(m, api, value, how, out, is_new, m->desc->key_class);
+    }
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return err;
+}
+
+/* A put whose hash is known (bulk.c). */
+gomap_err gomap__put_hashed(struct gomap *m, uint64_t h, const struct key *k, const void *value) {
+    if (!gomap__write_begin(m, "put_many")) return GOMAP_EMISUSE;
+    gomap_err err = put_in(m, h, k, value, PUT_REPLACE, NULL, NULL, m->desc->key_class);
     gomap__write_end(m);
     gomap__checkpoint(m);
     return err;
@@ -628,16 +699,37 @@ gomap_err gomap_get_or_insert(gomap *m, const void *key, void **value, bool *is_
     return put(m, key, NULL, PUT_KEEP, value, is_new);
 }
 
-bool gomap_delete(gomap *m, const void *api) {
-    if (!gomap__write_begin(m, "delete")) return false;
-    struct key k = gomap__key(m, api);
-    uint64_t h = too_long(&k) ? 0 : gomap__hash_key(m, &k);
+static bool delete(struct gomap *m, uint64_t h, const struct key *k) {
     struct place p;
-    int found = too_long(&k) ? 0 : m->desc->flags & GOMAP_F_PLAIN ? gomap__erase_simple(m, h, &k) : -1;
-    if (found < 0 && (found = m->count && gomap__find(m, h, &k, &p))) {
+    int found = gomap__erase_simple(m, h, k);
+    if (found < 0 && (found = m->count && gomap__find(m, h, k, &p))) {
         gomap__drop_entry(m, p.slot);
         gomap__unplace(m, &p);
     }
+    return found;
+}
+
+static uint64_t hash_of(const struct gomap *m, const struct key *k) {
+    switch (m->desc->key_class) {
+    case KC_8: return gomap__hash_class(m, k, KC_8);
+    case KC_STR: return gomap__hash_class(m, k, KC_STR);
+    default: return gomap__hash_key(m, k);
+    }
+}
+
+bool gomap_delete(gomap *m, const void *api) {
+    if (!gomap__write_begin(m, "delete")) return false;
+    struct key k = gomap__key_of(m, api, m->desc->key_class);
+    bool found = !gomap__too_long(&k) && delete(m, hash_of(m, &k), &k);
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return found;
+}
+
+/* A delete whose hash is known (bulk.c). */
+bool gomap__delete_hashed(struct gomap *m, uint64_t h, const struct key *k) {
+    if (!gomap__write_begin(m, "delete_many")) return false;
+    bool found = delete(m, h, k);
     gomap__write_end(m);
     gomap__checkpoint(m);
     return found;

@@ -29,12 +29,10 @@
  * SipHash; only keys with equal user hashes reach the flood list, whose cost is linear.  No reseeding: a
  * non-empty map never changes its hash, so iterators and inlined code never see it change.
  */
-#include "internal.h"
+#include "lookup.h"
 
 const uint8_t gomap__empty_line[64] __attribute__((aligned(64)));
 const char gomap__layout_1 = 1;
-
-#define INLINE static inline __attribute__((always_inline))
 
 struct key gomap__key(const struct gomap *m, const void *api) {
     const struct gomap_desc *d = m->desc;
@@ -61,57 +59,11 @@ const void *gomap__slot_key(const struct gomap_desc *d, const uint8_t *slot, gom
     return slot;
 }
 
-void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot) {
-    void *v = slot + d->val_off;
-    if (d->flags & GOMAP_F_VAL_INDIRECT) memcpy(&v, slot + d->val_off, sizeof v);
-    return v;
-}
-
-INLINE bool eq_class(const struct gomap *m, const uint8_t *slot, const struct key *k, uint64_t h, uint32_t kc) {
-    const struct gomap_desc *d = m->desc;
-    struct gomap_strkey s;
-    struct gomap_cellkey c;
-    gomap_str view;
-    switch (kc) {
-    case KC_4: return !memcmp(slot, k->p, 4);
-    case KC_8: return !memcmp(slot, k->p, 8);
-    case KC_16: return !memcmp(slot, k->p, 16);
-    case KC_FIXED: return !memcmp(slot, k->p, d->key_size);
-    case KC_STR:
-        memcpy(&s, slot, sizeof s);
-        return s.hash_hi == (uint32_t)(h >> 32) && s.len == k->n && (!k->n || !memcmp(s.ptr, k->p, k->n));
-    case KC_CELL:
-        memcpy(&c, slot, sizeof c);
-        return c.hash_hi == (uint32_t)(h >> 32) && !memcmp(c.ptr, k->p, d->key_size);
-    default: return d->eq(gomap__slot_key(d, slot, &view), k->api, gomap__ctx(m)) != 0;
-    }
-}
-
 bool gomap__slot_eq(const struct gomap *m, const uint8_t *slot, const struct key *k, uint64_t h) {
-    return eq_class(m, slot, k, h, m->desc->key_class);
+    return gomap__eq_class(m, slot, k, h, m->desc->key_class);
 }
 
 /* ---- lookup -------------------------------------------------------------------------------------- */
-
-INLINE uint8_t *in_group(const struct gomap *m, const struct geom *g, uint64_t group, const struct key *k,
-                         uint64_t h, uint32_t kc, struct place *out) {
-    const struct gomap_desc *d = m->desc;
-    uint8_t *meta = g->meta + group * 16;
-    unsigned hits = gomap__match(meta, h);
-    if (!hits) return NULL;
-    uint8_t *slots = g->slots + group * GOMAP_GROUP_SLOTS * d->slot_size;
-    __builtin_prefetch(slots);
-    do {
-        unsigned i = (unsigned)__builtin_ctz(hits);
-        uint8_t *slot = slots + (size_t)i * d->slot_size;
-        if (GOMAP__LIKELY(eq_class(m, slot, k, h, kc))) {
-            if (out) out->slot = slot, out->tag = meta + i, out->node = NULL;
-            return slot;
-        }
-        hits &= hits - 1;
-    } while (hits);
-    return NULL;
-}
 
 struct gomap_flood *gomap__flood_find(const struct gomap *m, uint64_t h, const struct key *k) {
     const struct gomap_desc *d = m->desc;
@@ -136,15 +88,15 @@ static uint8_t *find_stashed(const struct gomap *m, uint64_t h, const struct key
 }
 
 /* The home group's overflow bit is set: siblings, chain, stash. */
-static __attribute__((noinline)) uint8_t *find_displaced(const struct gomap *m, const struct geom *g,
-                                                         uint64_t home, const struct key *k, uint64_t h,
-                                                         struct place *out) {
+__attribute__((noinline)) uint8_t *gomap__find_displaced(const struct gomap *m, uint64_t home, const struct key *k,
+                                                        uint64_t h, struct place *out) {
     const struct gomap_desc *d = m->desc;
+    const struct geom g = gomap__locate(m, gomap__pos(d, h));
     uint64_t quad = home / 4;
     uint8_t *slot, tag = gomap__tag(h);
     for (unsigned i = 1; i < 4; i++) /* groups that do not exist have no tophash bytes */
-        if ((slot = in_group(m, g, quad * 4 + ((home + i) & 3), k, h, d->key_class, out))) return slot;
-    uintptr_t link = g->links[quad];
+        if ((slot = gomap__in_group(m, &g, quad * 4 + ((home + i) & 3), k, h, d->key_class, out))) return slot;
+    uintptr_t link = g.links[quad];
     for (struct gomap_node *n = gomap__link_node(link); n; n = n->next) {
         for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
             slot = gomap__node_slot(d, n, i);
@@ -156,32 +108,20 @@ static __attribute__((noinline)) uint8_t *find_displaced(const struct gomap *m, 
     return gomap__link_stash(link) ? find_stashed(m, h, k, out) : NULL;
 }
 
-INLINE uint8_t *find_class(const struct gomap *m, uint64_t h, const struct key *k, uint32_t kc,
-                           struct place *out) {
-    const struct gomap_desc *d = m->desc;
-    uint64_t pos = kc <= KC_FIXED ? h : gomap__pos(d, h);
-    struct geom g = gomap__locate(m, pos);
-    uint64_t home = gomap__group_of(pos, g.ng);
-    if (out) *out = (struct place){.g = g, .home = home, .owner = (struct gomap *)m};
-    uint8_t *slot = in_group(m, &g, home, k, h, kc, out);
-    if (slot || GOMAP__LIKELY(!gomap__overflowed(g.meta + home * 16, gomap__tag(h)))) return slot;
-    return find_displaced(m, &g, home, k, h, out);
-}
-
 uint8_t *gomap__get_slot(const struct gomap *m, uint64_t h, const struct key *k) {
     switch (m->desc->key_class) { /* one probe loop per class: no call and no memcmp for integers */
-    case KC_4: return find_class(m, h, k, KC_4, NULL);
-    case KC_8: return find_class(m, h, k, KC_8, NULL);
-    case KC_STR: return find_class(m, h, k, KC_STR, NULL);
-    default: return find_class(m, h, k, m->desc->key_class, NULL);
+    case KC_4: return gomap__find_class(m, h, k, KC_4, NULL);
+    case KC_8: return gomap__find_class(m, h, k, KC_8, NULL);
+    case KC_STR: return gomap__find_class(m, h, k, KC_STR, NULL);
+    default: return gomap__find_class(m, h, k, m->desc->key_class, NULL);
     }
 }
 
 bool gomap__find(const struct gomap *m, uint64_t h, const struct key *k, struct place *out) {
     switch (m->desc->key_class) {
-    case KC_4: return find_class(m, h, k, KC_4, out);
-    case KC_8: return find_class(m, h, k, KC_8, out);
-    default: return find_class(m, h, k, m->desc->key_class, out);
+    case KC_4: return gomap__find_class(m, h, k, KC_4, out);
+    case KC_8: return gomap__find_class(m, h, k, KC_8, out);
+    default: return gomap__find_class(m, h, k, m->desc->key_class, out);
     }
 }
 
@@ -301,7 +241,7 @@ INLINE void wipe(uint8_t *slot, size_t size) {
 
 INLINE int erase_class(struct gomap *m, uint64_t h, const struct key *k, uint32_t kc) {
     const struct gomap_desc *d = m->desc;
-    uint64_t pos = kc <= KC_FIXED ? h : gomap__pos(d, h);
+    uint64_t pos = gomap__pos_class(m, h, kc);
     if (pos < m->split) return -1;
     uint64_t home = gomap__group_of(pos, m->ngroups);
     uint8_t *meta = m->meta + home * 16, *slots = m->slots + home * GOMAP_GROUP_SLOTS * d->slot_size;
@@ -310,8 +250,9 @@ INLINE int erase_class(struct gomap *m, uint64_t h, const struct key *k, uint32_
     for (; hits; hits &= hits - 1) {
         unsigned i = (unsigned)__builtin_ctz(hits);
         uint8_t *slot = slots + (size_t)i * d->slot_size;
-        if (!eq_class(m, slot, k, h, kc)) continue;
+        if (!gomap__eq_class(m, slot, k, h, kc)) continue;
         if (!gomap__erases_simply(m, home)) return -1;
+        if (!(d->flags & GOMAP_F_PLAIN)) gomap__drop_entry(m, slot);
         wipe(slot, d->slot_size);
         meta[i] = 0;
         m->epoch++;
@@ -327,6 +268,7 @@ int gomap__erase_simple(struct gomap *m, uint64_t h, const struct key *k) {
     switch (m->desc->key_class) {
     case KC_4: return erase_class(m, h, k, KC_4);
     case KC_8: return erase_class(m, h, k, KC_8);
+    case KC_STR: return erase_class(m, h, k, KC_STR);
     default: return erase_class(m, h, k, m->desc->key_class);
     }
 }

@@ -129,14 +129,14 @@ static void check_small(struct check *c) {
 static void check_walk(struct check *c) {
     const struct gomap *m = c->m;
     const struct gomap__side *s = gomap__side(m);
-    bool walk = s && s->pub.walk;
+    bool walk = s && s->pub.walk, grow = walk && s->pub.walk == GOMAP_WALK_GROW;
     if (!m->ngroups || (m->mode <= GOMAP_MODE_SMALL && m->ngroups != 1))
         bad(c, 8, "no table has %llu groups", (unsigned long long)m->ngroups);
     if (!walk && m->split) bad(c, 8, "split without a walk");
     if (!walk && s && (s->pub.lo_meta || s->pub.lo_ngroups)) bad(c, 8, "old geometry without a walk");
     if (walk && (!s->pub.lo_meta || !s->pub.lo_ngroups)) bad(c, 8, "walk without an old geometry");
-    if (walk && m->split != (s->w->at ? gomap__border(s->w->at * 4, s->w->src.ng) : 0))
-        bad(c, 8, "split is not the border of the walk");
+    if (walk && (m->split != s->w->pos || gomap__group_of(m->split - grow, s->w->src.ng) / 4 != s->w->at - grow))
+        bad(c, 8, "split is not where the walk has come to");
     if (m->seq & 1) bad(c, 8, "geometry left in the middle of a change");
     if (walk ? m->limit != 0 : m->limit < gomap__main_count(m) && m->mode == GOMAP_MODE_SMALL)
         bad(c, 7, "limit %llu with %llu entries", (unsigned long long)m->limit, (unsigned long long)m->count);

@@ -15,13 +15,20 @@
  * by the same steps.
  *
  * A step first hashes every entry of a quad (callbacks) and secures chain nodes (allocation); then it mutates, with
- * neither.  Without memory the step waits.  One write moves at most 128 entries.
+ * neither.  Without memory the step waits.
+ *
+ * One write moves at most 128 entries, whatever the keys.  Inserts leave 92 in a quad, but walks may merge crowds of chosen
+ * keys on both sides of a border.  Of a quad with more than a step may move, a part goes, and split lies inside it:
+ *
+ *   old   |         quad 6         |                     a part is an arc of positions, and goes to other quads;
+ *         | stays         | moves  |                     what stays in this place under both geometries is not
+ *         first       split     last                     moved at all, only marked as displaced
  */
 #include "internal.h"
 
 struct ent {
     uint64_t pos;
-    uint8_t *slot;
+    uint8_t *slot, *from; /* from: its tophash byte in the source */
     uint8_t tag;
 };
 #define INLINE static inline __attribute__((always_inline))
@@ -56,12 +63,11 @@ static uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
 static bool collect(const struct gomap *m, const struct geom *g, uint64_t quad, struct step *st) {
     const struct gomap_desc *d = m->desc;
     for (unsigned i = 0; i < gomap__quad_groups(g->ng, quad); i++) {
-        const uint8_t *meta = g->meta + quad * 64 + i * 16;
-        uint8_t *slots = g->slots + (quad * 4 + i) * GOMAP_GROUP_SLOTS * d->slot_size;
+        uint8_t *meta = g->meta + quad * 64 + i * 16, *slots = g->slots + (quad * 4 + i) * GOMAP_GROUP_SLOTS * d->slot_size;
         for (unsigned full = ~gomap__match_empty(meta) & 0x7fff; full; full &= full - 1) {
             unsigned k = (unsigned)__builtin_ctz(full);
             uint8_t *slot = slots + (size_t)k * d->slot_size;
-            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, meta[k]};
+            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, meta + k, meta[k]};
         }
     }
     for (struct gomap_node *n = st->chain; n; n = n->next) {
@@ -69,12 +75,13 @@ static bool collect(const struct gomap *m, const struct geom *g, uint64_t quad, 
             uint8_t *slot = gomap__node_slot(d, n, i);
             if (!n->tag[i]) continue;
             if (!make_room_for(m, st)) return false;
-            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, n->tag[i]};
+            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, &n->tag[i], n->tag[i]};
         }
     }
     return true;
 }
 static_assert((int)STEP_MAX >= (int)GOMAP_QUAD_SLOTS, "the slots of a quad need no allocation");
+static_assert((int)STEP_MAX - (int)STEP_GOAL >= (int)GOMAP_QUAD_SLOTS + (int)CHAIN_CAP, "what inserts leave in a quad goes at once");
 
 void gomap__free_nodes(struct gomap *m, struct gomap_node *n) {
     for (struct gomap_node *next; n; n = next) {
@@ -106,26 +113,31 @@ static void mark_stashed(struct gomap *m, uint64_t first, uint64_t last) {
     }
 }
 
-/* The source quad a step is about, its positions, and the groups they are at home in afterwards. */
+/* The source quad a step is about, its positions that are to move, and the groups they are at home in afterwards. */
 struct span {
     uint64_t quad, first, last, to_first, to_last;
 };
 
-/* The quad next to move.  The walk remembers one of its borders: one division a quad. */
+static void set_span(const struct gomap__side *s, struct span *sp, uint64_t first, uint64_t last) {
+    sp->first = first, sp->last = last;
+    sp->to_first = gomap__group_of(first, s->w->dst.ng), sp->to_last = gomap__group_of(last, s->w->dst.ng);
+}
+
+/* The quad next to move, or what is left of it.  The walk remembers where it has come to: one division a quad. */
 static struct span next_quad(const struct gomap__side *s, bool grow) {
-    uint64_t total = gomap__quads(s->w->src.ng);
-    struct span sp;
-    if (grow) {
-        sp.quad = s->w->at - 1;
-        sp.first = gomap__border(sp.quad * 4, s->w->src.ng);
-        sp.last = s->w->at < total ? s->w->pos - 1 : UINT64_MAX;
-    } else {
-        sp.quad = s->w->at;
-        sp.first = s->w->at ? s->w->pos : 0;
-        sp.last = s->w->at + 1 < total ? gomap__border(sp.quad * 4 + 4, s->w->src.ng) - 1 : UINT64_MAX;
-    }
-    sp.to_first = gomap__group_of(sp.first, s->w->dst.ng), sp.to_last = gomap__group_of(sp.last, s->w->dst.ng);
+    struct span sp = {.quad = grow ? s->w->at - 1 : s->w->at};
+    if (grow)
+        set_span(s, &sp, gomap__border(sp.quad * 4, s->w->src.ng), s->w->pos - 1); /* 0, the start: wraps */
+    else if (sp.quad + 1 < gomap__quads(s->w->src.ng))
+        set_span(s, &sp, s->w->pos, gomap__border(sp.quad * 4 + 4, s->w->src.ng) - 1);
+    else
+        set_span(s, &sp, s->w->pos, UINT64_MAX);
     return sp;
+}
+
+/* Does the quad hold positions of its own afterwards, too? */
+static bool overlaps(const struct gomap__side *s, const struct span *sp) {
+    return !s->w->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4;
 }
 
 static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
@@ -201,7 +213,7 @@ static void move_entries(struct gomap *m, struct step *st, const struct span *sp
     struct gomap__side *s = gomap__side(m);
     struct target target;
     size_t n = st->n, put_off = 0;
-    bool overlap = !s->w->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4;
+    bool overlap = overlaps(s, sp);
     if (overlap) lift_out(m, st, sp->quad);
     memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
     if (s->w->src.links) s->w->src.links[sp->quad] = 0;
@@ -274,39 +286,127 @@ static bool may_chain(const struct gomap *m, size_t n, const struct span *sp) {
     return false;
 }
 
-/* Move a quad over itself, or with entries in the stash, or one whose keys the user hashes. */
-static bool move_any(struct gomap *m, const struct span *sp, size_t *moved) {
+/* ---- a quad in parts ------------------------------------------------------------------------------- */
+
+/* Entries at most `width` positions away from the end of the span that moves first. */
+static size_t count_within(const struct step *st, const struct span *sp, bool grow, uint64_t width) {
+    size_t n = 0;
+    for (size_t i = 0; i < st->n; i++) n += (grow ? sp->last - st->ent[i].pos : st->ent[i].pos - sp->first) <= width;
+    return n;
+}
+
+/* Narrow the span to a part of at most `most` entries that leaves its quad; false: nothing in the span leaves it.  A single
+ * position is never divided: its entries came by inserts, and are fewer. */
+static bool choose_part(const struct gomap__side *s, const struct step *st, struct span *sp, bool grow, size_t most) {
+    uint64_t width = 0, first = sp->first, last = sp->last;
+    for (uint64_t bit = UINT64_C(1) << 63; bit; bit >>= 1)
+        if (count_within(st, sp, grow, width | bit) <= most) width |= bit;
+    grow ? (first = last - width) : (last = first + width);
+    if (overlaps(s, sp)) {
+        uint64_t border = gomap__border(sp->quad * 4 + (grow ? 4 : 0), s->w->dst.ng); /* of what stays */
+        if (sp->to_first / 4 == sp->to_last / 4) return false;
+        if (grow && first < border) first = border;
+        if (!grow && last >= border) last = border - 1;
+    }
+    set_span(s, sp, first, last);
+    return true;
+}
+
+static void drop_empty_nodes(struct gomap *m, uintptr_t *link) {
+    struct gomap_node *kept = NULL;
+    for (struct gomap_node *n = gomap__link_node(*link), *next; n; n = next) {
+        static const uint8_t none[GOMAP_NODE_SLOTS];
+        next = n->next;
+        n->next = NULL;
+        if (memcmp(n->tag, none, sizeof none))
+            n->next = kept, kept = n;
+        else
+            m->side->nodes--, gomap__free_nodes(m, n);
+    }
+    *link = (uintptr_t)kept | (*link & 1);
+}
+
+/* Move the entries of a part, one by one: the rest of the quad stays as it is, chain and overflow bytes included. */
+static size_t move_part(struct gomap *m, const struct step *st, const struct span *sp) {
+    struct gomap__side *s = gomap__side(m);
+    const uint8_t *meta = s->w->src.meta + sp->quad * 64;
+    size_t moved = 0;
+    if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
+    for (size_t i = 0; i < st->n; i++) {
+        const struct ent *e = &st->ent[i];
+        gomap_err err = GOMAP_OK;
+        if (e->pos < sp->first || e->pos > sp->last) continue;
+        memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
+        memset(e->slot, 0, m->desc->slot_size);
+        if (e->from < meta || e->from >= meta + 64) s->pub.chained--;
+        *e->from = 0;
+        moved++;
+    }
+    if (s->w->src.links) drop_empty_nodes(m, &s->w->src.links[sp->quad]);
+    return moved;
+}
+
+/* All that is left stays in the quad: its entries keep their slots, which may lie beside their new home groups. */
+static void stay(struct gomap *m, const struct step *st, const struct span *sp) {
+    const struct geom *dst = &gomap__side(m)->w->dst;
+    if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
+    for (size_t i = 0; i < st->n; i++)
+        dst->meta[gomap__group_of(st->ent[i].pos, dst->ng) * 16 + 15] |= (uint8_t)(1u << (st->ent[i].tag >> 5));
+}
+
+/* More entries than a step may move.  Returns those that moved; *sp becomes what they were. */
+static size_t move_some(struct gomap *m, struct step *st, struct span *sp, size_t most) {
+    struct gomap__side *s = gomap__side(m);
+    for (size_t i = 0; i < st->n; i++) {
+        uint64_t *pos = &st->ent[i].pos;
+        if (*pos < sp->first || *pos > sp->last) *pos = sp->first, s->pub.counters.inconsistent++;
+    }
+    if (choose_part(s, st, sp, s->w->dst.ng > s->w->src.ng, most)) return move_part(m, st, sp);
+    stay(m, st, sp);
+    return 0;
+}
+
+/* ---- a step ---------------------------------------------------------------------------------------- */
+
+/* Move a quad over itself, or a crowded one, or with entries in the stash, or one whose keys the user hashes. */
+static bool move_any(struct gomap *m, struct span *sp, size_t most, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct step st;
     st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
     st.chain = s->w->src.links ? gomap__link_node(s->w->src.links[sp->quad]) : NULL;
     st.stash = s->w->src.links && gomap__link_stash(s->w->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
-    bool ok = collect(m, &s->w->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
-    if (ok) *moved = st.n, move_entries(m, &st, sp);
+    bool ok = collect(m, &s->w->src, sp->quad, &st) &&
+              (!may_chain(m, st.n, sp) || secure_nodes(m, st.n < most ? st.n : most));
+    *moved = st.n;
+    if (ok && st.n > most)
+        *moved = move_some(m, &st, sp, most);
+    else if (ok)
+        move_entries(m, &st, sp);
     if (st.ent != st.fixed) gomap__dealloc(gomap__allocator(m), st.ent, st.room * sizeof *st.ent, 16);
     return ok;
 }
 
 /* Entries of a quad that may be moved in one go, -1: none may. */
-static int plain_entries(const struct gomap *m, const struct span *sp, struct gomap_node **chain) {
+static int plain_entries(const struct gomap *m, const struct span *sp, size_t most, struct gomap_node **chain) {
     const struct gomap__side *s = gomap__side(m);
     uintptr_t link = s->w->src.links ? s->w->src.links[sp->quad] : 0;
     if (m->desc->flags & GOMAP_F_USER_HASH || gomap__link_stash(link)) return -1;
-    if (!s->w->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4) return -1;
+    if (overlaps(s, sp)) return -1;
     unsigned n = gomap__quad_count(&s->w->src, sp->quad);
     *chain = gomap__link_node(link);
-    for (const struct gomap_node *at = *chain; at && n <= STEP_MAX; at = at->next)
+    for (const struct gomap_node *at = *chain; at && n <= most; at = at->next)
         for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) n += at->tag[i] != 0;
-    return n <= STEP_MAX ? (int)n : -1;
+    return n <= most ? (int)n : -1;
 }
 
-static bool move_quad(struct gomap *m, const struct span *sp, size_t *moved) {
+/* Move a quad, of more than `most` entries a part: *sp becomes that.  false: no memory, nothing happened. */
+static bool move_quad(struct gomap *m, struct span *sp, size_t most, size_t *moved) {
     const struct gomap_desc *d = m->desc;
     struct gomap__side *s = gomap__side(m);
     struct gomap_node *chain;
-    int plain = plain_entries(m, sp, &chain);
+    int plain = plain_entries(m, sp, most, &chain);
     size_t n = (size_t)plain;
-    if (plain < 0) return move_any(m, sp, moved);
+    if (plain < 0) return move_any(m, sp, most, moved);
     *moved = n;
     if (!n) {
         memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
@@ -354,16 +454,18 @@ static void reach(struct walk *w, uint64_t first, uint64_t last) {
     w->reached = grow ? from : to;
 }
 
-/* Move the next quad of the walk; false: no memory, nothing happened.  *moved += its entries. */
+/* Move the next quad of the walk, or a part of it; false: no memory, nothing happened.  *moved, at most STEP_GOAL before,
+ * grows by its entries. */
 static bool walk_quad(struct gomap *m, bool grow, size_t *moved) {
     struct gomap__side *s = gomap__side(m);
     struct span sp = next_quad(s, grow);
+    const uint64_t first = sp.first, last = sp.last;
     size_t n = 0;
     reach(s->w, sp.to_first, sp.to_last);
     prefetch_after(m, &sp, grow);
-    if (!move_quad(m, &sp, &n)) return false;
-    s->w->at = grow ? sp.quad : sp.quad + 1;
+    if (!move_quad(m, &sp, STEP_MAX - *moved, &n)) return false;
     s->w->pos = grow ? sp.first : sp.last + 1;
+    if (sp.first == first && sp.last == last) s->w->at = grow ? sp.quad : sp.quad + 1;
     s->pub.counters.moved += n;
     __atomic_store_n(&s->pub.moves, s->pub.counters.moved, __ATOMIC_RELAXED);
     if (n) m->epoch++;
@@ -522,7 +624,7 @@ static void publish(struct gomap *m, bool opened) {
     m->ngroups = hi.ng, m->meta = hi.meta, m->slots = hi.slots, m->links = hi.links;
     s->pub.lo_ngroups = lo.ng, s->pub.lo_meta = lo.meta, s->pub.lo_slots = lo.slots,
     s->pub.lo_links = lo.links;
-    m->split = s->w->at ? s->w->pos : 0;
+    m->split = s->w->pos;
     m->mode = grow ? s->w->dst_mode : s->w->src_mode;
     m->cap = GOMAP_GROUP_SLOTS;
     publish_range(s);
@@ -611,13 +713,15 @@ bool gomap__walk_step(struct gomap *m) {
     bool grow = s->pub.walk == GOMAP_WALK_GROW, ok = true;
     uint64_t total = gomap__quads(s->w->src.ng), from = s->w->at;
     size_t moved = 0;
-    for (int i = 0; i < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1); i++) {
+    int parts = 0;
+    while (parts < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1)) {
         if (grow ? s->w->at == 0 : s->w->at == total) break;
         ok = walk_quad(m, grow, &moved);
         if (!ok) break;
+        parts++;
     }
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
-    if (s->w->at != from) {
+    if (parts) {
         if (!grow) return_behind(m, from, s->w->at);
         publish(m, false);
     }

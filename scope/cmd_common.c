@@ -252,9 +252,12 @@ int ms_session_select(struct ms_cmd *cmd, struct ms_snapshot *snap, struct ms_to
     ms_view_totals(snap->map, snap->maps, totals);
     for (size_t i = 0; i < snap->maps; i++) {
         if (!ms_filter_match(&cmd->filter, &snap->map[i])) continue;
-        struct ms_map m = snap->map[kept];
-        snap->map[kept++] = snap->map[i];
-        snap->map[i] = m;
+        if (kept != i) {
+            struct ms_map m = snap->map[kept];
+            snap->map[kept] = snap->map[i];
+            snap->map[i] = m;
+        }
+        kept++;
     }
     int status = ms_view_sort(snap->map, kept, cmd->sort ? cmd->sort : "bytes", err);
     *n = cmd->limit && cmd->limit < kept ? cmd->limit : kept;

@@ -73,7 +73,7 @@ static void put_table(struct ms_cmd *cmd, const struct search *q) {
         char maps[16], entries[16], bytes[16], waste[16], rss[16];
         char *name = ms_text_escape(p->snap.target.comm, st->utf8);
         fprintf(f, "%7d ", p->snap.target.pid);
-        ms_text_fit(f, name, 20, false, st->utf8);
+        ms_text_fit(f, name, 20, st->utf8);
         fprintf(f, " %6u %7s %8s %6s %6s %6s %3zu\n", p->snap.target.uid, ms_text_count(p->totals.maps, maps),
                 ms_text_count(p->totals.entries, entries), ms_text_bytes(p->totals.bytes, bytes),
                 ms_text_bytes(p->totals.waste, waste), ms_text_bytes(p->snap.target.rss_bytes, rss),

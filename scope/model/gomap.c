@@ -244,7 +244,6 @@ static enum ms_read flush(struct load *l, const uint64_t *entry_addr) {
     if (rc == MS_READ_OK) rc = sweep_headers(l, true);
     for (size_t i = 0; rc == MS_READ_OK && i < l->pending; i++)
         if (!add_swept(l, &l->pend[i])) rc = load_one(l, &l->pend[i], entry_addr[i]);
-    for (size_t i = 0; i < l->pending; i++) l->pend[i] = (struct pending){0};
     l->pending = 0;
     return rc;
 }

@@ -45,8 +45,9 @@ static uint64_t group_of(uint64_t pos, uint64_t groups) {
 static enum ms_area area_of(const struct look *k, uint64_t g) {
     if (k->raw.side.walk == GOMAP_WALK_NONE) return MS_AREA_PLAIN;
     uint64_t split = k->raw.m.split;
-    bool low = split && g <= group_of(split - 1, k->raw.side.lo_ngroups);
-    bool high = g >= group_of(split, k->raw.m.ngroups);
+    /* by quads: entries may lie in any group of their quad */
+    bool low = split && g / 4 <= group_of(split - 1, k->raw.side.lo_ngroups) / 4;
+    bool high = g / 4 >= group_of(split, k->raw.m.ngroups) / 4;
     if (ms_raw_two_arrays(&k->raw))
         return k->low ? (low ? MS_AREA_LOW : MS_AREA_GAP) : high ? MS_AREA_HIGH : MS_AREA_GAP;
     return low ? MS_AREA_LOW : high ? MS_AREA_HIGH : MS_AREA_GAP;
@@ -99,7 +100,7 @@ static bool walked(const struct look *k, uint64_t a, uint64_t b, uint64_t first,
     uint64_t from = a < b ? a : b, to = a < b ? b : a;
     uint64_t ng[2] = {k->raw.m.ngroups, k->raw.side.lo_ngroups};
     for (int i = 0; i < 2; i++)
-        if (ng[i] && group_of(from, ng[i]) <= last && group_of(to, ng[i]) >= first) return true;
+        if (ng[i] && group_of(from, ng[i]) / 4 <= last / 4 && group_of(to, ng[i]) / 4 >= first / 4) return true;
     return false;
 }
 

@@ -146,10 +146,21 @@ const char *ms_event_name(uint32_t kind) {
     return kind < sizeof name / sizeof *name ? name[kind] : "unknown";
 }
 
+static char *put_digits(char *w, uint32_t n) {
+    char turned[10];
+    int have = 0;
+    do turned[have++] = (char)('0' + n % 10);
+    while (n /= 10);
+    while (have) *w++ = turned[--have];
+    return w;
+}
+
 void ms_map_id(const struct ms_map *m, char *buf) {
-    unsigned index = (unsigned)(m->id & UINT32_MAX), gen = (unsigned)(m->id >> 32);
-    int n = snprintf(buf, 48, "%u.%u", index, gen);
-    if (m->copy) snprintf(buf + n, 16, "@%u", m->copy);
+    char *w = put_digits(buf, (uint32_t)m->id);
+    *w++ = '.';
+    w = put_digits(w, (uint32_t)(m->id >> 32));
+    if (m->copy) *w++ = '@', w = put_digits(w, m->copy);
+    *w = 0;
 }
 
 char *ms_map_label(const struct ms_map *m) {

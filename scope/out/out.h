@@ -23,9 +23,11 @@ struct ms_style {
 char *ms_text_escape(const char *s, bool utf8);
 /* Columns of an escaped text. */
 int ms_text_width(const char *s);
-/* Print s in exactly `width` columns, padded, or cut with an ellipsis at its end or (keep_end) at its
- * beginning. */
-void ms_text_fit(FILE *f, const char *s, int width, bool keep_end, bool utf8);
+/* s in exactly `width` columns: padded, or cut with an ellipsis before its last `tail` columns (fewer, if
+ * they do not fit beside the ellipsis; 0: the end is cut).  Allocated. */
+char *ms_text_fitted(const char *s, int width, int tail, bool utf8);
+/* Print s in exactly `width` columns, padded or its end cut. */
+void ms_text_fit(FILE *f, const char *s, int width, bool utf8);
 /* Print s without padding, cut to `width` columns; 0 or less: all of it. */
 void ms_text_cut(FILE *f, const char *s, int width, bool utf8);
 /* "999", "1.5K" ... "16E": at most 5 characters; powers of 1024. */

@@ -1,7 +1,14 @@
 /* tablelist.c - lists for people: one row a map, as wide as the terminal and never wider.
  *
  * Numbers have columns of fixed width; what is left goes to the two texts, MAP and TYPE, shared by what they
- * need.  At 80 columns both are cut with an ellipsis; -w lifts the limit.
+ * need.  At 80 columns both are cut in the middle, so that what tells one row from the next stays: of type@site
+ * the file and line, of names and types both ends.  -w lifts the limit.
+ *
+ *   MAP   uint64_t->uint64_t@src/table/sessions.c:16   ->   u…sessions.c:16
+ *   TYPE  uint64_t->struct session                     ->   uint64…session
+ *
+ * A process has many maps and few types: the cells of a type are made once and kept for the time of one list, at
+ * a place given by a hash of the type's address; two types of one place push each other out.
  */
 #include "out.h"
 
@@ -9,44 +16,119 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS_WIDTH = 7 + 4 + 5 + 5 + 5 + 9, GAPS = 8, NAME_LEAST = 10 };
+enum { NUMBERS_WIDTH = 7 + 4 + 5 + 5 + 5 + 9, GAPS = 8, NAME_LEAST = 10, KNOWN_BITS = 8 };
 
-struct widths {
-    int id, map, type;
+/* A text of the target, safe to print. */
+struct text {
+    char *escaped, *cell; /* cell: cut or padded to its column; NULL: not made yet */
+    int width, tail;      /* columns; of these the last ones that must stay */
 };
 
-static int share(int room, int a, int b) {
-    /* a's part of room when a and b do not both fit: at least half, unless it needs less. */
-    if (a + b <= room) return a;
-    if (a <= room / 2) return a;
-    if (b <= room - room / 2) return room - b;
-    return room / 2;
+/* The texts that all maps of a type share. */
+struct known {
+    const struct ms_type *type; /* NULL: this place is free */
+    struct text label, name;    /* label: of a map without a name */
+};
+
+struct list {
+    FILE *f;
+    const struct ms_style *st;
+    int id, map, type; /* widths of the columns */
+    struct known known[1 << KNOWN_BITS];
+};
+
+static void make_text(struct text *t, const char *raw, bool utf8) {
+    t->escaped = ms_text_escape(raw, utf8);
+    t->cell = NULL;
+    t->width = ms_text_width(t->escaped);
+    t->tail = 0;
 }
 
-static struct widths measure(const struct ms_style *st, const struct ms_map *maps, size_t n) {
-    struct widths w = {2, 3, 4};
+static void drop_text(struct text *t) {
+    free(t->escaped);
+    free(t->cell);
+}
+
+static const char *cell_of(struct text *t, int width, bool utf8) {
+    int half = (width - 1) / 2;
+    if (!t->cell) t->cell = ms_text_fitted(t->escaped, width, t->tail > half ? t->tail : half, utf8);
+    return t->cell;
+}
+
+static void forget(struct known *k) {
+    if (!k->type) return;
+    drop_text(&k->label);
+    drop_text(&k->name);
+    k->type = NULL;
+}
+
+/* Columns of the file and line of a site, its folders left out. */
+static int site_width(const char *site, bool utf8) {
+    const char *slash = strrchr(site, '/');
+    char *escaped = ms_text_escape(slash ? slash + 1 : site, utf8);
+    int width = ms_text_width(escaped);
+    free(escaped);
+    return width;
+}
+
+static struct known *know(struct list *l, const struct ms_type *type) {
+    uint64_t hash = (uintptr_t)type * UINT64_C(0x9e3779b97f4a7c15);
+    struct known *k = &l->known[hash >> (64 - KNOWN_BITS)];
+    if (k->type == type) return k;
+    forget(k);
+    k->type = type;
+    char *label = ms_map_label(&(struct ms_map){.type = type, .site = type->site});
+    make_text(&k->label, label, l->st->utf8);
+    make_text(&k->name, type->name, l->st->utf8);
+    if (type->site) k->label.tail = site_width(type->site, l->st->utf8);
+    free(label);
+    return k;
+}
+
+/* The texts of a row: those of its type, or *own for the name of the map.  Nothing is known of a damaged map. */
+static void texts_of(struct list *l, const struct ms_map *m, struct known *own, struct text **map,
+                     struct text **type) {
+    static const struct ms_type nameless = {.name = "?"};
+    struct known *k = know(l, m->type ? m->type : &nameless);
+    *map = &k->label;
+    *type = &k->name;
+    if (!m->name || !*m->name) return;
+    own->type = k->type;
+    make_text(&own->label, m->name, l->st->utf8);
+    *map = &own->label;
+}
+
+static int larger(int a, int b) { return a > b ? a : b; }
+
+/* a's part of room when a and b do not both fit: half, unless it needs less, or a_least more. */
+static int share(int room, int a, int b, int a_least) {
+    int half = room / 2;
+    if (a + b <= room || a <= half) return a;
+    if (b <= room - half) return room - b;
+    return larger(half, a_least < room - NAME_LEAST ? a_least : room - NAME_LEAST);
+}
+
+static void measure(struct list *l, const struct ms_map *maps, size_t n) {
     size_t look = n < 10000 ? n : 10000; /* rows beyond are cut if they need more */
+    int least = 0;
+    l->id = 2, l->map = 3, l->type = 4;
     for (size_t i = 0; i < look; i++) {
+        struct known own = {0};
+        struct text *map, *type;
         char id[64];
         ms_map_id(&maps[i], id);
-        char *raw = ms_map_label(&maps[i]), *label = ms_text_escape(raw, st->utf8);
-        char *type = ms_text_escape(maps[i].type ? maps[i].type->name : "?", st->utf8);
-        int wi = (int)strlen(id), wm = ms_text_width(label), wt = ms_text_width(type);
-        if (wi > w.id) w.id = wi;
-        if (wm > w.map) w.map = wm;
-        if (wt > w.type) w.type = wt;
-        free(raw);
-        free(label);
-        free(type);
+        texts_of(l, &maps[i], &own, &map, &type);
+        l->id = larger(l->id, (int)strlen(id));
+        l->map = larger(l->map, map->width);
+        l->type = larger(l->type, type->width);
+        least = larger(least, map->tail + 1);
+        drop_text(&own.label);
     }
-    if (st->width) {
-        int room = st->width - NUMBERS_WIDTH - GAPS - w.id;
-        if (room < 2 * NAME_LEAST) room = 2 * NAME_LEAST;
-        int map = w.map, type = w.type;
-        w.map = share(room, map, type);
-        w.type = room - w.map < type ? room - w.map : type;
-    }
-    return w;
+    if (!l->st->width) return;
+    int room = larger(l->st->width - NUMBERS_WIDTH - GAPS - l->id, 2 * NAME_LEAST);
+    int map = share(room, l->map, l->type, least);
+    l->type = room - map < l->type ? room - map : l->type;
+    l->map = map;
 }
 
 static void put_state(char *buf, size_t len, const struct ms_map *m) {
@@ -60,38 +142,64 @@ static void put_state(char *buf, size_t len, const struct ms_map *m) {
     else if (m->certainty == MS_CHANGING)
         snprintf(buf, len, "changing");
     else
-        snprintf(buf, len, "-");
+        strcpy(buf, "-");
 }
 
-static void put_row(FILE *f, const struct ms_style *st, const struct widths *w, const struct ms_map *m) {
-    char id[64], count[16], bytes[16], waste[16], resident[16], load[16], state[16];
+/* Two decimals, as printf's %.2f but for ties. */
+static const char *put_load(double load, char buf[16]) {
+    if (!(load >= 0 && load < 10)) return snprintf(buf, 16, "%.2f", load), buf;
+    unsigned v = (unsigned)(load * 100 + 0.5);
+    if (v >= 1000) return strcpy(buf, "10.00");
+    buf[0] = (char)('0' + v / 100);
+    buf[1] = '.';
+    buf[2] = (char)('0' + v / 10 % 10);
+    buf[3] = (char)('0' + v % 10);
+    buf[4] = 0;
+    return buf;
+}
+
+static void put_right(FILE *f, const char *s, size_t width) {
+    static const char blanks[] = "        ";
+    size_t len = strlen(s);
+    if (len < width) fwrite(blanks, 1, width - len, f);
+    fwrite(s, 1, len, f);
+    fputc(' ', f);
+}
+
+static void put_row(struct list *l, const struct ms_map *m) {
+    char id[64], number[16], state[16];
     bool ok = m->certainty != MS_DAMAGED;
+    struct known own = {0};
+    struct text *map, *type;
     ms_map_id(m, id);
     put_state(state, sizeof state, m);
-    snprintf(load, sizeof load, "%.2f", m->load);
-    char *raw = ms_map_label(m), *label = ms_text_escape(raw, st->utf8);
-    char *type = ms_text_escape(m->type ? m->type->name : "?", st->utf8);
-    fprintf(f, "%-*s ", w->id, id);
-    ms_text_fit(f, label, w->map, !m->name && m->site,
-                st->utf8); /* the site tells one type@site from another */
-    fputc(' ', f);
-    ms_text_fit(f, type, w->type, false, st->utf8);
-    fprintf(f, " %7s %4s %5s %5s %5s %s\n", ok ? ms_text_count(m->entries, count) : "?",
-            !ok        ? "?"
-            : m->slots ? load
-                       : "-",
-            ok ? ms_text_bytes(m->bytes, bytes) : "?", ok ? ms_text_bytes(m->waste, waste) : "?",
-            m->resident == MS_UNKNOWN ? "-" : ms_text_bytes(m->resident, resident), state);
-    free(raw);
-    free(label);
-    free(type);
+    texts_of(l, m, &own, &map, &type);
+    fputs(id, l->f);
+    for (int used = (int)strlen(id); used <= l->id; used++) fputc(' ', l->f);
+    fputs(cell_of(map, l->map, l->st->utf8), l->f);
+    fputc(' ', l->f);
+    fputs(cell_of(type, l->type, l->st->utf8), l->f);
+    fputc(' ', l->f);
+    put_right(l->f, ok ? ms_text_count(m->entries, number) : "?", 7);
+    put_right(l->f, !ok ? "?" : m->slots ? put_load(m->load, number) : "-", 4);
+    put_right(l->f, ok ? ms_text_bytes(m->bytes, number) : "?", 5);
+    put_right(l->f, ok ? ms_text_bytes(m->waste, number) : "?", 5);
+    put_right(l->f, m->resident == MS_UNKNOWN ? "-" : ms_text_bytes(m->resident, number), 5);
+    fputs(state, l->f);
+    fputc('\n', l->f);
+    drop_text(&own.label);
 }
 
 void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps, size_t n) {
-    struct widths w = measure(st, maps, n);
-    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s %5s %s\n", w.id, "ID", w.map, "MAP", w.type, "TYPE", "ENTRIES",
+    struct list *l = ms_alloc(sizeof *l);
+    l->f = f;
+    l->st = st;
+    measure(l, maps, n);
+    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s %5s %s\n", l->id, "ID", l->map, "MAP", l->type, "TYPE", "ENTRIES",
             "LOAD", "BYTES", "WASTE", "RESID", "STATE");
-    for (size_t i = 0; i < n; i++) put_row(f, st, &w, &maps[i]);
+    for (size_t i = 0; i < n; i++) put_row(l, &maps[i]);
+    for (size_t i = 0; i < sizeof l->known / sizeof *l->known; i++) forget(&l->known[i]);
+    free(l);
 }
 
 void ms_table_totals(FILE *f, const struct ms_style *st, const struct ms_totals *t, size_t shown) {

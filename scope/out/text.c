@@ -37,7 +37,15 @@ static bool hidden(uint32_t c) {
            (c >= 0xe000 && c <= 0xf8ff) || (c & 0xfffe) == 0xfffe;
 }
 
+/* Bytes at the start of s that every terminal shows as they are: all of nearly every text. */
+static size_t plain(const char *s) {
+    size_t n = 0;
+    while (s[n] >= 0x20 && s[n] < 0x7f) n++;
+    return n;
+}
+
 char *ms_text_escape(const char *s, bool utf8) {
+    if (s[plain(s)] == 0) return ms_strdup(s);
     char *out = ms_alloc(strlen(s) * 10 + 1), *w = out;
     while (*s) {
         uint32_t c = 0;
@@ -67,7 +75,9 @@ static int char_width(uint32_t c) {
 }
 
 int ms_text_width(const char *s) {
-    int width = 0;
+    size_t ascii = plain(s);
+    int width = (int)ascii;
+    s += ascii;
     while (*s) {
         uint32_t c = '?';
         size_t n = decode(s, &c);
@@ -75,20 +85,6 @@ int ms_text_width(const char *s) {
         s += n ? n : 1;
     }
     return width;
-}
-
-/* Print s[0..n) and count its columns. */
-static int put_some(FILE *f, const char *s, size_t n) {
-    int used = 0;
-    for (size_t at = 0; at < n;) {
-        uint32_t c = '?';
-        size_t len = decode(s + at, &c);
-        if (len == 0) len = 1;
-        fwrite(s + at, 1, len, f);
-        used += char_width(c);
-        at += len;
-    }
-    return used;
 }
 
 /* Bytes of the longest beginning of s that fits in `room` columns. */
@@ -104,20 +100,39 @@ static size_t fitting(const char *s, int room) {
     return at;
 }
 
-void ms_text_fit(FILE *f, const char *s, int width, bool keep_end, bool utf8) {
-    int have = ms_text_width(s), used = 0;
-    if (have <= width) {
-        used = put_some(f, s, strlen(s));
-    } else if (width > 0 && !keep_end) {
-        used = put_some(f, s, fitting(s, width - 1)) + 1;
-        fputs(utf8 ? "…" : "~", f);
-    } else if (width > 0) {
-        fputs(utf8 ? "…" : "~", f);
-        const char *end = s + fitting(s, have - (width - 1));
-        while (ms_text_width(end) > width - 1) end += fitting(end, 1) ? fitting(end, 1) : fitting(end, 2);
-        used = 1 + put_some(f, end, strlen(end));
+/* The longest end of s that takes at most `room` columns; combining marks stay with what they stand on. */
+static const char *ending(const char *s, int room) {
+    for (int drop = ms_text_width(s) - room; drop > 0; drop = ms_text_width(s) - room) {
+        size_t n = fitting(s, drop);
+        s += n ? n : fitting(s, drop + 1);
     }
-    for (; used < width; used++) fputc(' ', f);
+    return s;
+}
+
+char *ms_text_fitted(const char *s, int width, int tail, bool utf8) {
+    const char *mark = utf8 ? "…" : "~", *end = "";
+    int have = ms_text_width(s), used = have;
+    size_t head = strlen(s), mark_len = 0;
+    if (have > width) {
+        tail = width < 1 ? 0 : tail < width - 1 ? tail : width - 1;
+        end = ending(s, tail);
+        used = ms_text_width(end) + (width > 0);
+        head = fitting(s, width - used);
+        mark_len = width > 0 ? strlen(mark) : 0;
+    }
+    size_t end_len = strlen(end), len = head + mark_len + end_len;
+    char *out = ms_alloc(len + (size_t)(width > 0 ? width : 0) + 1);
+    memcpy(out, s, head);
+    memcpy(out + head, mark, mark_len);
+    memcpy(out + head + mark_len, end, end_len);
+    for (used = ms_text_width(out); used < width; used++) out[len++] = ' ';
+    return out;
+}
+
+void ms_text_fit(FILE *f, const char *s, int width, bool utf8) {
+    char *cell = ms_text_fitted(s, width, 0, utf8);
+    fputs(cell, f);
+    free(cell);
 }
 
 void ms_text_cut(FILE *f, const char *s, int width, bool utf8) {
@@ -125,28 +140,47 @@ void ms_text_cut(FILE *f, const char *s, int width, bool utf8) {
     if (width <= 0 || have <= width)
         fputs(s, f);
     else
-        ms_text_fit(f, s, width, false, utf8);
+        ms_text_fit(f, s, width, utf8);
 }
 
-static const char *scaled(uint64_t n, double unit, char buf[16]) {
+/* Decimal digits of n, ended; returns where they end. */
+static char *digits(char *w, uint64_t n) {
+    char turned[20];
+    int have = 0;
+    do turned[have++] = (char)('0' + n % 10);
+    while (n /= 10);
+    while (have) *w++ = turned[--have];
+    *w = 0;
+    return w;
+}
+
+/* One decimal below 100, none above, rounded to the nearest, ties to even. */
+static const char *scaled(uint64_t n, uint64_t unit, char buf[16]) {
     static const char letter[] = "KMGTPE";
-    double v = (double)n;
-    int i = -1;
-    while (v >= unit && i < 5) v /= unit, i++;
+    __extension__ typedef unsigned __int128 wide;
+    uint64_t one = unit;
+    int i = 0;
     /* 999.96 would print as 1000.0 */
-    if (i < 5 && v >= 999.5) v /= unit, i++;
-    snprintf(buf, 16, v < 99.95 ? "%.1f%c" : "%.0f%c", v, letter[i < 0 ? 0 : i]);
+    while (i < 5 && (wide)n * 2 >= (wide)one * 1999) one *= unit, i++;
+    bool tenths = (wide)n * 100 < (wide)one * 9995;
+    wide top = (wide)n * (tenths ? 10 : 1), rest = top % one * 2;
+    uint64_t q = (uint64_t)(top / one);
+    q += rest > one || (rest == one && (q & 1));
+    char *w = digits(buf, tenths ? q / 10 : q);
+    if (tenths) *w++ = '.', w = digits(w, q % 10);
+    *w++ = letter[i];
+    *w = 0;
     return buf;
 }
 
 const char *ms_text_bytes(uint64_t n, char buf[16]) {
-    if (n < 1000) return snprintf(buf, 16, "%" PRIu64, n), buf;
-    if (n < 1024) return snprintf(buf, 16, "1.0K"), buf;
+    if (n < 1000) return digits(buf, n), buf;
+    if (n < 1024) return strcpy(buf, "1.0K");
     return scaled(n, 1024, buf);
 }
 
 const char *ms_text_count(uint64_t n, char buf[16]) {
-    if (n < 10000000) return snprintf(buf, 16, "%" PRIu64, n), buf;
+    if (n < 10000000) return digits(buf, n), buf;
     return scaled(n, 1000, buf);
 }
 

@@ -1,18 +1,24 @@
 /* reader.c - what all readers share: batches and strings, and the reader over a buffer.
  *
  * A process with a million maps has a million headers of 128 bytes, most of them neighbours in a few
- * heap pages.  One system call each would cost seconds; a batch sorts its items by address and joins
- * those less than a page apart into spans of at most 64 KiB.  A span that cannot be read as a whole
- * (a hole between two items) is read item by item, so joining never loses an item.
+ * heap pages.  One system call each would cost seconds; a batch puts its items in order of address and
+ * joins those less than a page apart into spans of at most 64 KiB.
+ *
+ *   items    [a]    [b] [c]                     [d]      gap < page: one call
+ *   spans    [-------------]  gap >= page       [-]      a call of 128 bytes costs what a page does
+ *
+ * No unmapped page fits between two items of a span, so a span fails only where an item would; then it
+ * is read item by item, and joining never loses an item.
  */
 #include "reader.h"
 
 #include "../error.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPAN_MAX = 64 * 1024, SPAN_GAP = 1024 };
+enum { SPAN_MAX = 64 * 1024, SPAN_GAP = 4095 /* below the smallest page */ };
 
 enum ms_read ms_read(struct ms_reader *r, uint64_t addr, void *buf, size_t len) {
     if (len == 0) return MS_READ_OK;
@@ -56,8 +62,12 @@ enum ms_read ms_read_batch(struct ms_reader *r, struct ms_batch_item *items, siz
     struct ms_batch_item **order = ms_alloc(n * sizeof *order);
     uint8_t *span = ms_alloc(SPAN_MAX);
     enum ms_read rc = MS_READ_OK;
-    for (size_t i = 0; i < n; i++) order[i] = &items[i];
-    qsort(order, n, sizeof *order, by_addr);
+    bool sorted = true; /* as what was allocated one after the other is */
+    for (size_t i = 0; i < n; i++) {
+        order[i] = &items[i];
+        sorted = sorted && (i == 0 || items[i - 1].addr <= items[i].addr);
+    }
+    if (!sorted) qsort(order, n, sizeof *order, by_addr);
     for (size_t i = 0; i < n && rc == MS_READ_OK;) {
         size_t j = i + 1;
         uint64_t start = order[i]->addr, end = start + order[i]->len;

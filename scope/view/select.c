@@ -69,38 +69,65 @@ static const char *text_of(const struct ms_map *m, int field) {
     }
 }
 
-struct order {
-    int field;
-    bool turned;
+/* What the order of one map hangs on: a fifteenth of a map, so that sorting moves little. */
+struct rank {
+    double number; /* the smaller, the earlier */
+    const char *text;
+    uint64_t place; /* copy << 32 | registry index: no two maps have the same */
+    size_t at;
 };
 
-static int compare(const void *pa, const void *pb, void *ctx) {
-    const struct ms_map *a = pa, *b = pb;
-    const struct order *o = ctx;
-    int c;
-    if (fields[o->field].text) {
-        c = strcmp(text_of(a, o->field), text_of(b, o->field));
-    } else {
-        double x = number_of(a, o->field), y = number_of(b, o->field);
-        c = o->field == F_ID ? (x > y) - (x < y) : (x < y) - (x > y);
+static int before(const void *pa, const void *pb) {
+    const struct rank *a = pa, *b = pb;
+    if (a->number != b->number) return a->number < b->number ? -1 : 1;
+    return (a->place > b->place) - (a->place < b->place);
+}
+
+static int before_text(const void *pa, const void *pb) {
+    const struct rank *a = pa, *b = pb;
+    int c = strcmp(a->text, b->text);
+    if (c) return a->number < 0 ? -c : c; /* turned */
+    return (a->place > b->place) - (a->place < b->place);
+}
+
+/* Put the map that belongs at each place there: along each cycle of the permutation, one move a map. */
+static void permute(struct ms_map *maps, struct rank *rank, size_t n) {
+    for (size_t start = 0; start < n; start++) {
+        if (rank[start].at == start) continue;
+        struct ms_map first = maps[start];
+        size_t to = start;
+        for (size_t from = rank[to].at; from != start; from = rank[to].at) {
+            maps[to] = maps[from];
+            rank[to].at = to;
+            to = from;
+        }
+        maps[to] = first;
+        rank[to].at = to;
     }
-    if (o->turned) c = -c;
-    if (c) return c;
-    if (a->copy != b->copy) return a->copy < b->copy ? -1 : 1;
-    uint32_t i = (uint32_t)a->id, k = (uint32_t)b->id;
-    return (i > k) - (i < k);
 }
 
 int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_error *err) {
-    struct order o = {.turned = field[0] == '-'};
-    const char *name = field + o.turned;
-    o.field = field_named(name, strlen(name));
-    if (o.field < 0)
+    bool turned = field[0] == '-';
+    const char *name = field + turned;
+    int f = field_named(name, strlen(name));
+    if (f < 0)
         return ms_fail(err, MS_USAGE,
                        "no field '%s' to sort by: bytes entries waste gain load slots resident id name "
                        "type site kind state",
                        name);
-    if (n) qsort_r(maps, n, sizeof *maps, compare, &o);
+    bool text = fields[f].text, ascending = (text || f == F_ID) != turned;
+    struct rank *rank = ms_alloc(n * sizeof *rank);
+    for (size_t i = 0; i < n; i++) {
+        const struct ms_map *m = &maps[i];
+        double number = text ? 1 : number_of(m, f);
+        rank[i] = (struct rank){.number = ascending ? number : -number,
+                                .text = text ? text_of(m, f) : NULL,
+                                .place = (uint64_t)m->copy << 32 | (uint32_t)m->id,
+                                .at = i};
+    }
+    qsort(rank, n, sizeof *rank, text ? before_text : before);
+    permute(maps, rank, n);
+    free(rank);
     return MS_OK;
 }
 

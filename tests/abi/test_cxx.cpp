@@ -1,4 +1,5 @@
 /* tests/abi/test_cxx.cpp - the headers from C++: they compile, link, and make the same maps. */
+#include "gomap/classic.h"
 #include "gomap/gomap.h"
 #include "gomap/inspect.h"
 
@@ -34,6 +35,15 @@ int main() {
     REQUIRE(gomap_put(m, &key, nullptr) == GOMAP_OK);
     REQUIRE(gomap_has(m, &key));
     gomap_free(m);
+    gomap_classic_config cc = GOMAP_CLASSIC_CONFIG(sizeof(long), sizeof(long));
+    gomap_classic *classic = nullptr;
+    REQUIRE(gomap_classic_new(&cc, &classic) == GOMAP_OK);
+    for (long k = 0; k < 100; k++) REQUIRE(gomap_classic_put(classic, &k, &k) == GOMAP_OK);
+    gomap_classic_iter ci;
+    n = 0;
+    for (gomap_classic_iter_init(&ci, classic); gomap_classic_iter_next(&ci);) n++;
+    REQUIRE(n == 100);
+    gomap_classic_free(classic);
     REQUIRE(sizeof(struct gomap) == 128 || sizeof(void *) != 8);
     return 0;
 }

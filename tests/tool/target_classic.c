@@ -6,12 +6,14 @@
  *   walk I       put until map I is in the middle of a growth
  *   hold I       begin an iteration of map I and leave it open
  *   clear I      clear it
+ *   busy         another thread writes to map 3 (growths, clears) without rest; it is not to be named any more
  *   free I       free it
  *   check        verify all maps: "ok" or what is broken
  */
 #include <gomap/classic.h>
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +97,23 @@ static void walk(size_t i) {
     die("bring it to grow");
 }
 
+/* Up to some ten thousand entries through eight doublings, deletes among them, then from the start in a new map. */
+static void *write_without_rest(void *arg) {
+    (void)arg;
+    for (uint64_t n = 0;; n++) {
+        put(3, n % 60000);
+        if (n % 3 == 0) gomap_classic_delete(map[3], &(uint64_t){(n / 2) % 60000});
+        if (n % 60000 == 59999) gomap_classic_clear(map[3]);
+        if (n % 120000 == 119999) { /* so that it grows anew; the registry's entry is another one then */
+            gomap_classic_free(map[3]);
+            gomap_classic_config c = GOMAP_CLASSIC_CONFIG(8, 8);
+            c.name = "big";
+            if (gomap_classic_new(&c, &map[3])) die("make a map");
+        }
+    }
+    return NULL;
+}
+
 static void check(void) {
     char why[256];
     for (size_t i = 0; i < MAPS; i++)
@@ -126,7 +145,10 @@ int main(void) {
                 gomap_classic_clear(map[i]);
             else if (sscanf(line, "free %zu", &i) == 1 && i < MAPS)
                 gomap_classic_free(map[i]), map[i] = NULL;
-            else
+            else if (strcmp(line, "busy\n") == 0) {
+                pthread_t t;
+                if (pthread_create(&t, NULL, write_without_rest, NULL)) die("start a thread");
+            } else
                 known = false;
             printf(known ? "ok\n" : "no such command\n");
         }

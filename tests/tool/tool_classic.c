@@ -245,9 +245,47 @@ static void test_freed_maps_are_gone(void **state) {
     json_decref(doc);
 }
 
-static void test_target_is_well(void **state) {
+static void test_maps_are_whole(void **state) {
     (void)state;
     assert_string_equal(tk_ask(&t, "check"), "ok");
+}
+
+/* A map that is written all the time: a figure is exact or called uncertain, never a contradiction. */
+static void test_a_map_that_never_rests(void **state) {
+    (void)state;
+    static const char *const verb[] = {"list", "show", "heat"};
+    unsigned code[5] = {0}, seen = 0;
+    assert_string_equal(tk_ask(&t, "busy"), "ok");
+    for (unsigned i = 0; i < 90; i++) {
+        struct tk_result r;
+        if (i % 3 == 0)
+            TK_RUN(&r, verb[0], t.id, "-o", "json");
+        else
+            TK_RUN(&r, verb[i % 3], t.id, "big", "-o", "json");
+        if (r.code != 0 && r.code != 4 && r.code != 2 && r.code != 3) /* 2, 3: the map was being replaced */
+            fail_msg("%s: exit code %d: %s", verb[i % 3], r.code, r.err);
+        code[r.code]++;
+        if (r.code == 0 && i % 3 != 2) {
+            json_t *doc = tk_json_parse(&r);
+            tk_sums(doc);
+            const json_t *m = tk_map(doc, "big");
+            if (m && strcmp(tk_text(m, "certainty"), "exact") == 0) {
+                seen++;
+                assert_true(tk_number(m, "entries") <= 60000);
+                assert_true(tk_number(m, "bytes") >= tk_number(m, "slots") * 16);
+            }
+            json_decref(doc);
+        }
+        tk_result_free(&r);
+    }
+    print_message("# exact %u, uncertain %u, gone %u\n", code[0], code[4], code[2] + code[3]);
+    assert_true(seen >= 20);
+}
+
+static void test_target_is_well(void **state) {
+    (void)state;
+    assert_string_equal(tk_ask(&t, "stat 1"), t.line); /* it answers still */
+    assert_non_null(strstr(t.line, "stat 7 8 "));
 }
 
 static const struct CMUnitTest tests[] = {
@@ -258,6 +296,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_growth_under_way),
     cmocka_unit_test(test_what_an_iterator_holds_is_counted),
     cmocka_unit_test(test_freed_maps_are_gone),
+    cmocka_unit_test(test_maps_are_whole),
+    cmocka_unit_test(test_a_map_that_never_rests),
     cmocka_unit_test_teardown(test_target_is_well, end),
 };
 TK_MAIN("classic", tests)
