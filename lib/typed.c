@@ -6,9 +6,39 @@ static struct key int_key(const struct gomap *m, const void *key) {
     return (struct key){key, key, m->desc->key_size};
 }
 
+enum found { ABSENT, PRESENT, UNDECIDED };
+
+static inline __attribute__((always_inline)) enum found in_group(const uint8_t *meta, uint8_t *slots,
+                                                                 size_t size, uint64_t hash, const void *key,
+                                                                 size_t key_size, uint8_t **slot) {
+    for (unsigned hits = gomap__match(meta, hash); hits; hits &= hits - 1) {
+        *slot = slots + (unsigned)__builtin_ctz(hits) * size;
+        if (GOMAP__LIKELY(!memcmp(*slot, key, key_size))) return PRESENT;
+    }
+    return ABSENT;
+}
+
+/* A lookup that inlined code gave up: its home group has overflowed.  Chains are left to gomap__get_slot. */
+static inline __attribute__((always_inline)) enum found
+in_siblings(const struct gomap *m, uint64_t hash, const void *key, size_t key_size, uint8_t **slot) {
+    const size_t size = m->desc->slot_size, group = GOMAP_GROUP_SLOTS * size;
+    const struct geom g = gomap__locate(m, hash);
+    const uint64_t home = gomap__group_of(hash, g.ng), quad = home / 4;
+    for (unsigned i = 1; i < 4; i++) { /* groups that do not exist have no tophash bytes */
+        uint64_t at = quad * 4 + ((home + i) & 3);
+        if (in_group(g.meta + at * 16, g.slots + at * group, size, hash, key, key_size, slot)) return PRESENT;
+    }
+    return g.links && g.links[quad] ? UNDECIDED : ABSENT;
+}
+
 void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key) {
     struct key k = int_key(m, key);
-    uint8_t *slot = gomap__get_slot(m, hash, &k);
+    uint8_t *slot;
+    enum found f = k.n == 8   ? in_siblings(m, hash, key, 8, &slot)
+                   : k.n == 4 ? in_siblings(m, hash, key, 4, &slot)
+                              : UNDECIDED;
+    if (GOMAP__UNLIKELY(f == UNDECIDED)) slot = gomap__get_slot(m, hash, &k);
+    if (f == ABSENT) slot = NULL;
     return slot ? slot + m->desc->val_off : NULL;
 }
 
@@ -26,7 +56,8 @@ static uint8_t *in_quad(struct gomap *m, uint64_t hash, const void *key, size_t 
     uint8_t *slots = m->slots + quad * GOMAP_QUAD_SLOTS * size;
     if (m->links[quad]) return NULL;
     *is_new = false;
-    for (unsigned g = 0; g < 4; g++) /* the home group too, although typed.h has seen it: a branch costs more */
+    for (unsigned g = 0; g < 4;
+         g++) /* the home group too, although typed.h has seen it: a branch costs more */
         for (unsigned hits = gomap__match(line + g * 16, hash); hits; hits &= hits - 1) {
             uint8_t *slot = slots + (g * GOMAP_GROUP_SLOTS + (unsigned)__builtin_ctz(hits)) * size;
             if (!memcmp(slot, key, key_size)) return slot;

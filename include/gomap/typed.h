@@ -73,15 +73,21 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
 #define GOMAP__READABLE(m, op)  ((m) != NULL)
 #endif
 
-/* The probe, for a key comparison EQ(slot) that the compiler sees. */
+/* The probe, for a key comparison EQ(slot) that the compiler sees.  While a walk runs, positions below split have the
+ * other geometry: a branch, since a select would make every address wait for the hash twice, and inline, since a call for
+ * each such lookup would cost as much again as the branch mispredicted (docs/performance.md). */
 #define GOMAP__PROBE(m, hash, slot_size, slot_var, EQ, found, missed)                                        \
     do {                                                                                                     \
-        if (GOMAP__UNLIKELY((hash) < (m)->split)) break;                                                     \
-        uint64_t group_ = gomap__group_of((hash), (m)->ngroups);                                             \
-        const uint8_t *meta_ = (m)->meta + group_ * 16;                                                      \
+        uint64_t groups_ = (m)->ngroups;                                                                     \
+        const uint8_t *meta_ = (m)->meta;                                                                    \
+        uint8_t *slots_ = (m)->slots;                                                                        \
+        if (GOMAP__UNLIKELY((hash) < (m)->split))                                                            \
+            groups_ = (m)->side->lo_ngroups, meta_ = (m)->side->lo_meta, slots_ = (m)->side->lo_slots;       \
+        uint64_t group_ = gomap__group_of((hash), groups_);                                                  \
+        meta_ += group_ * 16;                                                                                \
         unsigned hits_ = gomap__match(meta_, (hash));                                                        \
         if (hits_) {                                                                                         \
-            uint8_t *slots_ = (m)->slots + group_ * (GOMAP_GROUP_SLOTS * (uint64_t)(slot_size));             \
+            slots_ += group_ * (GOMAP_GROUP_SLOTS * (uint64_t)(slot_size));                                  \
             __builtin_prefetch(slots_);                                                                      \
             do {                                                                                             \
                 uint8_t *slot_var = slots_ + (size_t)__builtin_ctz(hits_) * (slot_size);                     \

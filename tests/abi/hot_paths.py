@@ -8,7 +8,8 @@ for instructions in an order:
   lookup   a straight path hashes (AES rounds, or multiplies), makes one vector compare for the home group, returns;
            on no straight path a write to memory other than the stack, a locked instruction, a variable of the
            process or the thread (a counter, a switch for observation), a field of the map's second line that is there
-           for writers or readers outside: all it reads are the table, the header's first 64 bytes, and constants
+           for writers or readers outside: all it reads are the table, the header's first 64 bytes, the other geometry
+           of a table that grows or shrinks, and constants
   insert   the same path to its end, with at most two vector compares (this hash, an empty slot)
   delete   the same with one
 
@@ -186,8 +187,10 @@ def wide(register):
     return "%r" + short[1] + "x" if short[1] else "%r" + short[2] if short[2] else "%" + short[3]
 
 
-# struct gomap from count to epoch: what lookups have no business with.  Behind it: mode, hash_kind.
-UNREAD = range(0x40, 0x78)
+# struct gomap from count to epoch: what lookups have no business with.  Behind it: mode, hash_kind.  Among it: side, whose
+# first line has the other geometry of a table that is growing or shrinking.
+SIDE = 0x60
+UNREAD = set(range(0x40, 0x78)) - {SIDE}
 
 
 def header_reads(flow):
