@@ -13,7 +13,7 @@
  *   chained    share of the entries outside their quad, at any moment                               1 %
  *
  * Few operations are apart, and counted apart: those in which a table gets its range of address space, outgrows it
- * (64 times its first size) and moves to another, or leaves it.  They make up to ten calls, and a move takes the
+ * (64 times its first size) and moves to another, or leaves it.  They make up to nine calls, and a move takes the
  * page tables of the whole table along.
  *
  * The last is about entries, not single operations: draining a table in the order of its hashes, forward or
@@ -40,7 +40,7 @@ enum {
     CALLS_BOUND = 3,   /* gomap.h; an mprotect for each of three areas when a range grows */
     RESIDENT_BOUND = 512 << 10,
     HEAP_BOUND = 1088 << 10, /* a table of one block (policy.range_from_bytes), and its side record */
-    RANGE_CALLS_BOUND = 10,  /* mmap, two munmap to align it, three mremap, munmap, three mprotect */
+    RANGE_CALLS_BOUND = 9,   /* mmap, madvise to see whether it is locked, three mremap, munmap, three mprotect */
     RANGE_CHANGES_BOUND = 16,
     AGED_MAX = 1000000,
     SAME_HASH_MAX = 5000, /* entries of maps whose keys all look alike: they cost O(n) each */

@@ -1,8 +1,10 @@
-/* fuzz/fuzz_classic.c - a stream of operations, run on a classic map and on a table indexed by key; any difference aborts.
+/* fuzz/fuzz_classic.c - a stream of operations, run on a classic map and on a table indexed by key; any
+ * difference aborts.
  *
- * The first bytes choose what kind of map it is (key type, cells, hash, allocator), the rest are operations with small operands.
- * Up to three iterators run among them, each with a book of what it must, may and must not return.  With GOMAP_FAULTS allocations
- * fail in the middle of operations; then the map must hold what it held.
+ * The first bytes choose what kind of map it is (key type, cells, hash, allocator), the rest are operations
+ * with small operands. Up to three iterators run among them, each with a book of what it must, may and must
+ * not return.  With GOMAP_FAULTS allocations fail in the middle of operations; then the map must hold what it
+ * held.
  *
  * Also linked into classic_replay (replay_main.c), which needs no libFuzzer.
  */

@@ -4,7 +4,7 @@
  * (POOL_FROM_GROUPS), cells come from blocks of the map's own: no header per cell, and memory goes back to
  * the OS in chunks as cells are freed.
  *
- *   block (256 KiB, doubling to 16 MiB, from mmap)
+ *   block (32 KiB, doubling to 16 MiB; from malloc, from 128 KiB on from mmap)
  *   | chunk 16 KiB | chunk | chunk | ... never used ... |
  *     | cell cell cell ... fresh |                    one size class a chunk
  *
@@ -21,7 +21,7 @@
 
 enum {
     CHUNK = 16 << 10,
-    BLOCK_FIRST = 256 << 10,
+    BLOCK_FIRST = 2 * CHUNK,
     BLOCK_LAST = 16 << 20,
     CELL_MAX = 8 << 10,
     BLOCK_ALIGN = 4096
@@ -35,6 +35,7 @@ struct chunk {
     struct chunk *next, *prev; /* in the class's list of chunks with room; block's free list (next) */
     uint8_t *base;
     uint8_t class, listed;
+    uint8_t dirty; /* memory beyond bump is not zero */
 };
 
 struct block {
@@ -43,6 +44,7 @@ struct block {
     struct chunk *chunks;
     struct chunk *unused;          /* chunks given back */
     uint32_t nchunks, fresh, used; /* chunks: all, ever used, in use */
+    bool mapped;                   /* a mapping of its own: zeros, and pages that can go back */
 };
 
 static unsigned class_of(size_t size) {
@@ -96,9 +98,9 @@ static bool add_block(struct gomap *m, struct arena *a) {
     uint64_t bytes = BLOCK_FIRST;
     while (bytes < BLOCK_LAST && bytes * 4 <= m->side->arena_bytes) bytes *= 2;
     if (!grow_index(m, a)) return false;
-    struct block b = {.bytes = bytes, .nchunks = (uint32_t)(bytes / CHUNK)};
+    struct block b = {.bytes = bytes, .nchunks = (uint32_t)(bytes / CHUNK), .mapped = !al && bytes >= MMAP_FROM};
     b.chunks = gomap__alloc(al, b.nchunks * sizeof *b.chunks, 16);
-    b.base = b.chunks ? gomap__alloc_part(al, bytes, BLOCK_ALIGN, 0) : NULL; /* a user's: zeroed chunk by chunk */
+    b.base = b.chunks ? gomap__alloc_part(al, bytes, BLOCK_ALIGN, 0) : NULL;
     if (!b.base) {
         gomap__dealloc(al, b.chunks, b.nchunks * sizeof *b.chunks, 16);
         return false;
@@ -107,13 +109,13 @@ static bool add_block(struct gomap *m, struct arena *a) {
     while (at && a->blocks[at - 1].base > b.base) a->blocks[at] = a->blocks[at - 1], at--;
     a->blocks[at] = b;
     a->nblocks++;
-    m->side->arena_bytes += b.nchunks * sizeof *b.chunks + (al ? bytes : 0);
+    m->side->arena_bytes += b.nchunks * sizeof *b.chunks + (b.mapped ? 0 : bytes);
     return true;
 }
 
 static void drop_block(struct gomap *m, struct arena *a, struct block *b) {
     const gomap_alloc *al = gomap__allocator(m);
-    m->side->arena_bytes -= b->nchunks * sizeof *b->chunks + (al ? b->bytes : 0);
+    m->side->arena_bytes -= b->nchunks * sizeof *b->chunks + (b->mapped ? 0 : b->bytes);
     gomap__dealloc(al, b->base, b->bytes, BLOCK_ALIGN);
     gomap__dealloc(al, b->chunks, b->nchunks * sizeof *b->chunks, 16);
     memmove(b, b + 1, (size_t)(&a->blocks[a->nblocks] - (b + 1)) * sizeof *b);
@@ -135,10 +137,10 @@ static struct chunk *take_chunk(struct gomap *m, struct arena *a) {
     } else {
         c = &b->chunks[b->fresh];
         c->base = b->base + (uint64_t)b->fresh++ * CHUNK;
-        if (gomap__allocator(m)) memset(c->base, 0, CHUNK);
+        c->dirty = !b->mapped;
     }
     b->used++;
-    if (!gomap__allocator(m)) m->side->arena_bytes += CHUNK;
+    if (b->mapped) m->side->arena_bytes += CHUNK;
     c->next = c->prev = NULL, c->free = NULL, c->live = c->bump = 0;
     return c;
 }
@@ -181,6 +183,7 @@ static void *pool_alloc(struct gomap *m, size_t size) {
     } else {
         p = c->base + c->bump;
         c->bump += (uint32_t)size;
+        if (c->dirty) memset(p, 0, size);
     }
     c->live++;
     if (!c->free && c->bump + size > CHUNK) list_remove(k, c);
@@ -189,11 +192,9 @@ static void *pool_alloc(struct gomap *m, size_t size) {
 
 /* An empty chunk goes back to its block, its pages to the OS; an empty block is unmapped. */
 static void release_chunk(struct gomap *m, struct arena *a, struct block *b, struct chunk *c) {
-    if (gomap__allocator(m)) {
-        memset(c->base, 0, c->bump);
-    } else {
+    if (b->mapped) {
         m->side->arena_bytes -= CHUNK;
-        if (FAULT(GOMAP_FAULT_MADVISE) || madvise(c->base, CHUNK, MADV_DONTNEED)) memset(c->base, 0, c->bump);
+        c->dirty = FAULT(GOMAP_FAULT_MADVISE) || madvise(c->base, CHUNK, MADV_DONTNEED);
         m->side->counters.madvise_calls++, m->side->counters.madvise_bytes += CHUNK;
     }
     c->next = b->unused;

@@ -1,87 +1,178 @@
-/* lib/bulk.c - operations on many entries, and on entries the caller does not name. */
-#include "internal.h"
+/* lib/bulk.c - operations on many entries, and on entries the caller does not name.
+ *
+ * A batch is 32 keys.  Over all of them: hash, and fetch the metadata line; then match, and fetch the line of the first
+ * slot that may be the key's (and the text a string's slot points to); then look up, with everything in the cache.  A
+ * table that is in the cache anyway gets the plain loop: the passes would be work for nothing.
+ */
+#include "lookup.h"
 
 #include <time.h>
 
 /* 32 keys at a time measured best (docs/design.md): enough misses in flight, few enough to stay in L1. */
 enum { BATCH = 32 };
+/* Smaller tables are in a second-level cache once they are in use (256 KiB is the least that is common), or soon. */
+enum { CACHED_BYTES = 256 << 10 };
 
 struct batch {
     struct key key[BATCH];
     uint64_t hash[BATCH];
+    uint8_t *slot[BATCH]; /* that may be the key's, or NULL */
 };
 
-static const uint8_t *nth_key(const struct gomap *m, const void *keys, size_t i) {
-    return (const uint8_t *)keys + i * (m->desc->flags & GOMAP_F_STR ? sizeof(gomap_str) : m->desc->key_size);
+static bool cached(const struct gomap *m) {
+    return m->ngroups * (16 + GOMAP_GROUP_SLOTS * (uint64_t)m->desc->slot_size) <= CACHED_BYTES;
 }
 
-/* Hash a batch and fetch its metadata lines, then the slots their tophash points at. */
-static void prepare(const struct gomap *m, const void *keys, size_t at, size_t n, struct batch *b) {
-    const struct gomap_desc *d = m->desc;
-    for (size_t i = 0; i < n; i++) {
-        b->key[i] = gomap__key(m, nth_key(m, keys, at + i));
-        b->hash[i] = gomap__hash_key(m, &b->key[i]);
-        uint64_t pos = gomap__pos(d, b->hash[i]);
-        struct geom g = gomap__locate(m, pos);
-        __builtin_prefetch(g.meta + gomap__group_of(pos, g.ng) * 16);
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint64_t pos = gomap__pos(d, b->hash[i]);
-        struct geom g = gomap__locate(m, pos);
-        uint64_t group = gomap__group_of(pos, g.ng);
-        unsigned hits = gomap__match(g.meta + group * 16, b->hash[i]);
-        if (hits) __builtin_prefetch(g.slots + (group * 15 + (unsigned)__builtin_ctz(hits)) * d->slot_size);
-    }
+static size_t key_stride(const struct gomap *m) {
+    return m->desc->flags & GOMAP_F_STR ? sizeof(gomap_str) : m->desc->key_size;
 }
 
-size_t gomap_get_many(const gomap *m, const void *keys, size_t n, void **values) {
+/* A write takes a free slot where it finds no match: fetch that. */
+enum intent { TO_READ, TO_WRITE };
+
+INLINE void fetch_slot(const struct gomap *m, struct batch *b, size_t i, uint32_t kc, enum intent intent) {
+    uint64_t pos = gomap__pos_class(m, b->hash[i], kc);
+    struct geom g = gomap__locate(m, pos);
+    uint64_t group = gomap__group_of(pos, g.ng);
+    const uint8_t *meta = g.meta + group * 16;
+    unsigned hits = gomap__match(meta, b->hash[i]), at = hits;
+    if (!hits && intent == TO_WRITE) at = gomap__match_empty(meta);
+    uint8_t *slot = g.slots + (group * GOMAP_GROUP_SLOTS + (unsigned)__builtin_ctz(at | 1u << 14)) * m->desc->slot_size;
+    if (at) __builtin_prefetch(slot, intent == TO_WRITE);
+    b->slot[i] = hits ? slot : NULL;
+}
+
+static void fetch_text(const struct batch *b, size_t i) {
+    struct gomap_strkey s;
+    if (!b->slot[i]) return;
+    memcpy(&s, b->slot[i], sizeof s);
+    if (s.hash_hi == (uint32_t)(b->hash[i] >> 32)) __builtin_prefetch(s.ptr);
+}
+
+INLINE void prepare(const struct gomap *m, const uint8_t *keys, size_t n, struct batch *b, uint32_t kc,
+                    enum intent intent) {
+    const size_t stride = key_stride(m);
+    for (size_t i = 0; i < n; i++) {
+        b->key[i] = gomap__key_of(m, keys + i * stride, kc);
+        b->hash[i] = gomap__too_long(&b->key[i]) ? 0 : gomap__hash_class(m, &b->key[i], kc);
+        uint64_t pos = gomap__pos_class(m, b->hash[i], kc);
+        struct geom g = gomap__locate(m, pos);
+        __builtin_prefetch(g.meta + gomap__group_of(pos, g.ng) * 16, intent == TO_WRITE);
+    }
+    for (size_t i = 0; i < n; i++) fetch_slot(m, b, i, kc, intent);
+    for (size_t i = 0; kc == KC_STR && i < n; i++) fetch_text(b, i);
+}
+
+INLINE size_t get_batch(const struct gomap *m, const uint8_t *keys, size_t n, void **values, uint32_t kc) {
     struct batch b;
     size_t found = 0;
-    if (!m || !gomap__read_ok(m, "get_many")) {
-        for (size_t i = 0; i < n; i++) values[i] = NULL;
-        return 0;
-    }
-    for (size_t at = 0; at < n; at += BATCH) {
-        size_t k = n - at < BATCH ? n - at : BATCH;
-        prepare(m, keys, at, k, &b);
-        for (size_t i = 0; i < k; i++) {
-            uint8_t *slot = gomap__get_slot(m, b.hash[i], &b.key[i]);
-            values[at + i] = slot ? gomap__slot_val(m->desc, slot) : NULL;
-            found += slot != NULL;
-        }
+    prepare(m, keys, n, &b, kc, TO_READ);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *slot = b.slot[i];
+        if (!slot || !gomap__eq_class(m, slot, &b.key[i], b.hash[i], kc))
+            slot = gomap__find_class(m, b.hash[i], &b.key[i], kc, NULL);
+        values[i] = slot ? gomap__slot_val(m->desc, slot) : NULL;
+        found += slot != NULL;
     }
     return found;
 }
 
-gomap_err gomap_put_many(gomap *m, const void *keys, const void *values, size_t n, size_t *done) {
+INLINE size_t get_each(const struct gomap *m, const uint8_t *keys, size_t n, void **values, uint32_t kc) {
+    const size_t stride = key_stride(m);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct key k = gomap__key_of(m, keys + i * stride, kc);
+        uint64_t h;
+        uint8_t *slot = gomap__too_long(&k) ? NULL : gomap__lookup(m, &k, kc, &h);
+        values[i] = slot ? gomap__slot_val(m->desc, slot) : NULL;
+        found += slot != NULL;
+    }
+    return found;
+}
+
+INLINE size_t get_class(const struct gomap *m, const uint8_t *keys, size_t n, void **values, uint32_t kc) {
+    const size_t stride = key_stride(m);
+    size_t found = 0;
+    if (cached(m)) return get_each(m, keys, n, values, kc);
+    for (size_t at = 0; at < n; at += BATCH)
+        found += get_batch(m, keys + at * stride, n - at < BATCH ? n - at : BATCH, values + at, kc);
+    return found;
+}
+
+size_t gomap_get_many(const gomap *m, const void *keys, size_t n, void **values) {
+    if (!m || !gomap__read_ok(m, "get_many")) {
+        for (size_t i = 0; i < n; i++) values[i] = NULL;
+        return 0;
+    }
+    switch (m->desc->key_class) {
+    case KC_4: return get_class(m, keys, n, values, KC_4);
+    case KC_8: return get_class(m, keys, n, values, KC_8);
+    case KC_STR: return get_class(m, keys, n, values, KC_STR);
+    default: return get_class(m, keys, n, values, m->desc->key_class);
+    }
+}
+
+static void prepare_write(const struct gomap *m, const uint8_t *keys, size_t n, struct batch *b) {
+    switch (m->desc->key_class) {
+    case KC_4: prepare(m, keys, n, b, KC_4, TO_WRITE); break;
+    case KC_8: prepare(m, keys, n, b, KC_8, TO_WRITE); break;
+    case KC_STR: prepare(m, keys, n, b, KC_STR, TO_WRITE); break;
+    default: prepare(m, keys, n, b, m->desc->key_class, TO_WRITE);
+    }
+}
+
+/* One batch; returns the entries put. */
+static size_t put_batch(struct gomap *m, const uint8_t *keys, const uint8_t *values, size_t n, gomap_err *err) {
+    const size_t size = m->desc->val_size, stride = key_stride(m);
     struct batch b;
+    bool plain = cached(m);
+    if (!plain) prepare_write(m, keys, n, &b);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *v = values ? values + i * size : NULL;
+        *err = plain                          ? gomap_put(m, keys + i * stride, v)
+               : gomap__too_long(&b.key[i]) ? GOMAP_EINVAL
+                                              : gomap__put_hashed(m, b.hash[i], &b.key[i], v);
+        if (*err) return i;
+    }
+    return n;
+}
+
+gomap_err gomap_put_many(gomap *m, const void *keys, const void *values, size_t n, size_t *done) {
     gomap_err err = GOMAP_OK;
-    size_t i = 0;
+    size_t at = 0;
     if (!m) {
         gomap__misuse(m, "put_many to");
         return GOMAP_EMISUSE;
     }
-    for (; i < n && !err; i++) {
-        if (i % BATCH == 0) prepare(m, keys, i, n - i < BATCH ? n - i : BATCH, &b);
-        const uint8_t *v = values ? (const uint8_t *)values + i * m->desc->val_size : NULL;
-        err = gomap_put(m, nth_key(m, keys, i), v);
-        if (err) break;
+    while (at < n && !err) {
+        const uint8_t *v = values ? (const uint8_t *)values + at * m->desc->val_size : NULL;
+        at += put_batch(m, (const uint8_t *)keys + at * key_stride(m), v, n - at < BATCH ? n - at : BATCH, &err);
     }
-    if (done) *done = i;
+    if (done) *done = at;
     return err;
 }
 
-size_t gomap_delete_many(gomap *m, const void *keys, size_t n) {
+/* One batch.  A map that becomes empty on the way takes a new seed; the hashes that are left then find nothing in it. */
+static size_t delete_batch(struct gomap *m, const uint8_t *keys, size_t n) {
+    const size_t stride = key_stride(m);
     struct batch b;
+    size_t gone = 0;
+    bool plain = cached(m);
+    if (!plain) prepare_write(m, keys, n, &b);
+    for (size_t i = 0; i < n; i++)
+        gone += plain ? gomap_delete(m, keys + i * stride)
+                      : !gomap__too_long(&b.key[i]) && gomap__delete_hashed(m, b.hash[i], &b.key[i]);
+    return gone;
+}
+
+size_t gomap_delete_many(gomap *m, const void *keys, size_t n) {
     size_t gone = 0;
     if (!m) {
         gomap__misuse(m, "delete_many from");
         return 0;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (i % BATCH == 0) prepare(m, keys, i, n - i < BATCH ? n - i : BATCH, &b);
-        gone += gomap_delete(m, nth_key(m, keys, i));
-    }
+    for (size_t at = 0; at < n; at += BATCH)
+        gone += delete_batch(m, (const uint8_t *)keys + at * key_stride(m), n - at < BATCH ? n - at : BATCH);
     return gone;
 }
 

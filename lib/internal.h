@@ -26,6 +26,8 @@ enum {
     POOL_FROM_GROUPS = 16,
     CHAIN_CAP = 4,
     SYNC_ENTRIES = 30,
+    STEP_MAX = 60, /* a quad with a chain goes in parts */
+    STEP_GOAL = 1,
     DOUBLE_BELOW_SLOTS = 240,
     SWEEP_MIN_GROUPS = 8
 };
@@ -33,12 +35,15 @@ enum {
 #else
 enum {
     RANGE_FROM_BYTES = 1 << 20,  /* a larger table is a reserved range; its metadata takes too long to zero on one write */
-    POOL_FROM_GROUPS = 260,      /* cells of a larger table come from pools (arena.c) */
+    POOL_FROM_GROUPS = 64,       /* cells of a larger table come from pools (arena.c) */
     CHAIN_CAP = 32,              /* entries of a chain before new ones go to the stash (rule 4) */
     SYNC_ENTRIES = 128,          /* the bound of one write; tables below it move at once */
+    STEP_MAX = 128,              /* entries moved by one write (gomap.h) */
+    STEP_GOAL = 30,              /* entries after which a write leaves the next quad to the next write */
     DOUBLE_BELOW_SLOTS = 200000, /* below this even the balanced mode grows x2 */
     SWEEP_MIN_GROUPS = 32,
 };
+static_assert((int)STEP_MAX - (int)STEP_GOAL >= 60 + (int)CHAIN_CAP, "a step has room for what inserts leave in a quad");
 #define RANGE_HEADROOM 64u /* address space reserved: this times the table */
 #endif
 enum {
@@ -97,6 +102,8 @@ extern uint64_t (*gomap__draw)(void); /* tests: all random words come from it, s
 #define FAULT(what) 0
 #endif
 
+enum { MMAP_FROM = 128 << 10 }; /* bytes: larger requests are mappings, if the user has no allocator */
+
 /* The three areas of a range: metadata, links, slots. */
 struct range {
     uint8_t *base;
@@ -153,6 +160,7 @@ struct walk {
     uint64_t pos;     /* the split: a border of quad at, or a position inside the quad next to move (0: the start) */
     uint64_t reached; /* of two arrays: quads of dst in use.  grow: [reached, end); shrink: [0, reached) */
     bool two_arrays;
+    uint64_t behind; /* shrink of a range: slot bytes below it went back, or hold what stays */
     uint8_t src_mode, dst_mode, small_cap;
     uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
     struct gomap_node *spare; /* nodes secured for steps */

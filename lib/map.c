@@ -375,7 +375,7 @@ static gomap_err image_value(struct gomap *m, const void *value, uint8_t *image)
 static gomap_err make_image(struct gomap *m, uint64_t h, const struct key *k, const void *value,
                             uint8_t *image) {
     const struct gomap_desc *d = m->desc;
-    if (!value || d->slot_key_size + d->slot_val_size != d->slot_size) memset(image, 0, d->slot_size);
+    if (!value || d->key_size + d->slot_val_size != d->slot_size) memset(image, 0, d->slot_size);
     gomap_err err = image_key(m, h, k, image);
     if (err) return err;
     err = image_value(m, value, image);

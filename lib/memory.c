@@ -11,7 +11,8 @@
  *   - PROT_NONE + mprotect costs up to 6 VMAs a map: ranges stop at a quarter of vm.max_map_count, further tables are
  *     blocks.  Other mappings of the library are anonymous and alike: the kernel joins neighbours.
  *   - Reservations count against RLIMIT_AS in full, hence head_room(); against RLIMIT_MEMLOCK too, hence unlock().
- *   - mprotect takes the mmap lock for writing: once per area and growth, never per step.
+ *   - mprotect takes the mmap lock for writing: once per area and growth, never per step.  Each area grows upward from a
+ *     place of its own, so one call cannot do for all three.
  *   - MADV_DONTNEED frees pages but keeps the commit charge; under vm.overcommit_memory=2 only a fresh
  *     PROT_NONE mapping gives it back.  It fails on mlocked pages: nothing here relies on its zeros.
  *   - 0.15..0.4 us a page to return: a write returns at most RETURN_PIECE.
@@ -28,8 +29,6 @@
 #ifdef GOMAP_FAULTS
 int (*gomap__fault)(int what);
 #endif
-
-enum { MMAP_FROM = 128 << 10 };
 
 size_t gomap__page(void) {
     static size_t page; /* every thread that finds it 0 stores the same */
@@ -112,23 +111,22 @@ static bool reserve(struct range *r, const struct gomap_desc *d, uint64_t need, 
                     uint64_t max_bytes) {
     enum { ALIGN = 2 << 20 }; /* so that moving it later moves page tables, not pages */
     uint64_t groups = gomap_inspect_align(need * room, 4);
-    uint64_t size[3], off = 0;
+    uint64_t size[3], off[3], bytes = 0;
     area_sizes(d, groups, size);
     for (int i = 0; i < 3; i++) {
-        r->off[i] = off;
-        off += size[i];
-        if (off > (UINT64_C(1) << 24)) off = gomap_inspect_align(off, ALIGN);
+        off[i] = bytes;
+        bytes += size[i];
+        if (bytes > (UINT64_C(1) << 24)) bytes = gomap_inspect_align(bytes, ALIGN);
     }
-    uint64_t bytes = off;
+    const uint64_t slack = bytes >= ALIGN && room > 1 ? ALIGN : 0; /* where space is short, its least use counts */
+    bytes += slack;
     if (bytes > SIZE_MAX / 2 || (max_bytes && bytes > max_bytes) || (room > 1 && bytes > head_room()))
         return false;
     if (FAULT(GOMAP_FAULT_MMAP)) return false;
-    uint64_t extra = bytes >= ALIGN && room > 1 ? ALIGN : 0; /* where space is short, its least use counts */
-    uint8_t *p = mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) return false;
-    uint8_t *base = extra ? p + (gomap_inspect_align((uintptr_t)p, ALIGN) - (uintptr_t)p) : p;
-    if (base > p) munmap(p, (size_t)(base - p));
-    if (p + extra > base) munmap(base + bytes, (size_t)(p + extra - base));
+    uint8_t *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return false;
+    for (int i = 0; i < 3; i++) /* trimming the base instead would be two more calls */
+        r->off[i] = off[i] + (slack ? -(uintptr_t)base % ALIGN : 0);
     r->base = base, r->bytes = bytes, r->max_groups = groups, r->max_bytes = max_bytes;
     r->locked = unlock(base, bytes);
     __atomic_add_fetch(&gomap__world.reserved, bytes, __ATOMIC_RELAXED);

@@ -7,7 +7,7 @@
  */
 #include "internal.h"
 
-enum { SWEEP_PER_DELETE = 16, RETURN_RUN = 256 };
+enum { SWEEP_PER_DELETE = 16, RECHECK = 256 }; /* quads a write looks at: in a sweep; again, before their pages go */
 enum {
     PAIR_SLOTS = 2 * GOMAP_QUAD_SLOTS,
     PAIR_FULL = 96, /* no destination above load 0.80 */
@@ -16,23 +16,34 @@ enum {
 /* A pass over all quads that measures density and returns empty pages. */
 struct sweep {
     uint64_t at, run;              /* next quad; first of the run of empty ones before it */
+    uint64_t to;                   /* end of a run that is being returned, 0: none; */
+    uint64_t slots, meta;          /* up to these bytes of the areas it went already */
     uint32_t pair;                 /* entries in the first quad of a pair */
     uint32_t hist[PAIR_SLOTS + 1]; /* pairs of quads by entries */
 };
 
 /* ---- sweep and shrink ------------------------------------------------------------------------------ */
 
-/* A run of quads that the sweep saw empty; inserts may have come in since, so look again. */
-static void return_run(struct gomap *m, uint64_t from, uint64_t to) {
-    struct gomap__side *s = gomap__side(m);
-    struct geom g = gomap__hi(m);
+/* A run of quads has ended.  Less than half a piece is not worth a call. */
+static void begin_return(const struct gomap *m, struct sweep *w) {
     uint64_t quad_bytes = (uint64_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
-    for (uint64_t q = from; q < to; q++)
-        if (gomap__quad_count(&g, q) || g.links[q]) from = q + 1;
-    if (m->mode != GOMAP_MODE_RANGE || from >= to || (to - from) * quad_bytes < RETURN_PIECE / 2) return;
-    gomap__range_return(m, s->range, AREA_SLOTS, from * quad_bytes, to * quad_bytes);
-    gomap__range_return(m, s->range, AREA_META, from * 64,
-                        to * 64); /* overflow bytes of empty quads may go */
+    if (m->mode != GOMAP_MODE_RANGE || (w->at - w->run) * quad_bytes < RETURN_PIECE / 2) return;
+    w->to = w->at, w->slots = w->run * quad_bytes, w->meta = w->run * 64;
+}
+
+/* Return a piece of an area of the run, unless an insert came in since; false: none is left. */
+static bool return_run(struct gomap *m, enum area area, uint64_t *at, uint64_t quad_bytes) {
+    const struct sweep *w = gomap__side(m)->sweep;
+    struct geom g = gomap__hi(m);
+    uint64_t from = gomap_inspect_align(*at, gomap__page()), to = w->to * quad_bytes / gomap__page() * gomap__page();
+    uint64_t most = RECHECK * quad_bytes < RETURN_PIECE ? RECHECK * quad_bytes : RETURN_PIECE;
+    if (from >= to) return false;
+    if (to - from > most) to = from + most;
+    *at = to;
+    for (uint64_t q = from / quad_bytes; q * quad_bytes < to; q++)
+        if (gomap__quad_count(&g, q) || g.links[q]) return true;
+    gomap__range_return(m, gomap__side(m)->range, area, from, to); /* overflow bytes of empty quads may go */
+    return true;
 }
 
 void gomap__end_sweep(struct gomap *m) {
@@ -88,28 +99,26 @@ static void decide_shrink(struct gomap *m) {
 static void sweep_step(struct gomap *m) {
     struct sweep *w = gomap__side(m)->sweep;
     struct geom g = gomap__hi(m);
-    uint64_t quads = gomap__quads(g.ng);
-    for (int i = 0; i < SWEEP_PER_DELETE && w->at < quads; i++, w->at++) {
+    uint64_t quads = gomap__quads(g.ng), quad_bytes = (uint64_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    if (return_run(m, AREA_SLOTS, &w->slots, quad_bytes) || return_run(m, AREA_META, &w->meta, 64))
+        return; /* one memory call a write */
+    w->to = 0;
+    for (int i = 0; i < SWEEP_PER_DELETE && w->at < quads && !w->to; i++, w->at++) {
         unsigned n = gomap__quad_count(&g, w->at);
-        bool empty = n == 0 && g.links[w->at] == 0;
         w->pair += n;
         if (w->at % 2 == 1 || w->at + 1 == quads) {
             w->hist[w->pair]++;
             w->pair = 0;
         }
-        bool full_run = w->at - w->run >= RETURN_RUN;
-        if (!empty || full_run) {
-            if (w->at > w->run) return_run(m, w->run, w->at);
-            w->run = empty ? w->at : w->at + 1;
-        }
-        if (full_run) {
-            w->at++;
-            return; /* one memory call a write */
+        if (n || g.links[w->at]) {
+            begin_return(m, w);
+            w->run = w->at + 1;
         }
     }
     if (w->at < quads) return;
-    if (w->at > w->run) return_run(m, w->run, w->at);
-    decide_shrink(m);
+    begin_return(m, w);
+    w->run = w->at;
+    if (!w->to) decide_shrink(m);
 }
 
 /* The table may be too large: the small ones shrink at once, others are swept first. */

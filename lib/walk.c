@@ -32,7 +32,7 @@ struct ent {
     uint8_t tag;
 };
 #define INLINE static inline __attribute__((always_inline))
-enum { STEP_MAX = 128, STEP_GOAL = 30, SPARE_SLACK = 4 };
+enum { SPARE_SLACK = 4 };
 
 /* ---- one quad ------------------------------------------------------------------------------------- */
 
@@ -81,7 +81,6 @@ static bool collect(const struct gomap *m, const struct geom *g, uint64_t quad, 
     return true;
 }
 static_assert((int)STEP_MAX >= (int)GOMAP_QUAD_SLOTS, "the slots of a quad need no allocation");
-static_assert((int)STEP_MAX - (int)STEP_GOAL >= (int)GOMAP_QUAD_SLOTS + (int)CHAIN_CAP, "what inserts leave in a quad goes at once");
 
 void gomap__free_nodes(struct gomap *m, struct gomap_node *n) {
     for (struct gomap_node *next; n; n = next) {
@@ -342,7 +341,7 @@ static size_t move_part(struct gomap *m, const struct step *st, const struct spa
         *e->from = 0;
         moved++;
     }
-    if (s->w->src.links) drop_empty_nodes(m, &s->w->src.links[sp->quad]);
+    drop_empty_nodes(m, &s->w->src.links[sp->quad]); /* more than a step: not a small table */
     return moved;
 }
 
@@ -375,8 +374,7 @@ static bool move_any(struct gomap *m, struct span *sp, size_t most, size_t *move
     st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
     st.chain = s->w->src.links ? gomap__link_node(s->w->src.links[sp->quad]) : NULL;
     st.stash = s->w->src.links && gomap__link_stash(s->w->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
-    bool ok = collect(m, &s->w->src, sp->quad, &st) &&
-              (!may_chain(m, st.n, sp) || secure_nodes(m, st.n < most ? st.n : most));
+    bool ok = collect(m, &s->w->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
     *moved = st.n;
     if (ok && st.n > most)
         *moved = move_some(m, &st, sp, most);
@@ -694,26 +692,26 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
 
 /* ---- stepping ---------------------------------------------------------------------------------------- */
 
-/* Behind a shrink, pages that no destination will need go back as the walk passes them. */
-static void return_behind(struct gomap *m, uint64_t from, uint64_t to) {
+/* Behind a shrink, pages that no destination will need go back, a piece a write; false: the walk may go on. */
+static bool return_behind(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     uint64_t quad_bytes = (uint64_t)GOMAP_QUAD_SLOTS * m->desc->slot_size,
-             keep = s->w->two_arrays ? 0 : gomap__quads(s->w->dst.ng);
-    if (m->mode != GOMAP_MODE_RANGE || to <= keep) return;
-    if (from < keep) from = keep;
-    uint64_t piece = RETURN_PIECE, lo = from * quad_bytes / piece, hi = to * quad_bytes / piece;
-    uint64_t floor = gomap_inspect_align(keep * quad_bytes, gomap__page());
-    if (hi > lo)
-        gomap__range_return(m, s->range, AREA_SLOTS, lo * piece < floor ? floor : lo * piece, hi * piece);
+             keep = s->w->two_arrays ? 0 : gomap_inspect_align(gomap__quads(s->w->dst.ng) * quad_bytes, gomap__page());
+    if (s->w->behind < keep) s->w->behind = keep;
+    if (m->mode != GOMAP_MODE_RANGE || s->w->at * quad_bytes < s->w->behind + RETURN_PIECE) return false;
+    gomap__range_return(m, s->range, AREA_SLOTS, s->w->behind, s->w->behind + RETURN_PIECE);
+    s->w->behind += RETURN_PIECE;
+    return true;
 }
 
 /* Continue the running walk; false: a step had to wait for memory. */
 bool gomap__walk_step(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     bool grow = s->pub.walk == GOMAP_WALK_GROW, ok = true;
-    uint64_t total = gomap__quads(s->w->src.ng), from = s->w->at;
+    uint64_t total = gomap__quads(s->w->src.ng);
     size_t moved = 0;
     int parts = 0;
+    if (!grow && return_behind(m)) return true;
     while (parts < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1)) {
         if (grow ? s->w->at == 0 : s->w->at == total) break;
         ok = walk_quad(m, grow, &moved);
@@ -721,10 +719,7 @@ bool gomap__walk_step(struct gomap *m) {
         parts++;
     }
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
-    if (parts) {
-        if (!grow) return_behind(m, from, s->w->at);
-        publish(m, false);
-    }
+    if (parts) publish(m, false);
     return ok;
 }
 

@@ -14,26 +14,28 @@
  * holds every byte of its tables against real Go.  For a program's own data gomap.h is the better map.
  *
  * What differs from Go, because C has no collector:
- *   Lifetime   An iterator pins the bucket arrays it walks; an old array lives while an iterator needs it and not longer.
- *              An iteration that is left early needs gomap_classic_iter_end.
- *   Ownership  The map holds keys and elems as bytes.  What they point to (string bytes, too) is the caller's and must
- *              outlive the entry, and every iterator that was running when the entry was deleted.
- *   Memory     Running out of it is an error, never an abort.  A growth that gets no memory waits for a later insert.
+ *   Lifetime   An iterator pins the bucket arrays it walks; an old array lives while an iterator needs it and
+ *              not longer.  An iteration that is left early needs gomap_classic_iter_end.
+ *   Ownership  The map holds keys and elems as bytes.  What they point to (string bytes, too) is the caller's
+ *              and must outlive the entry, and every iterator that was running when the entry was deleted.
+ *   Memory     Running out of it is an error, never an abort.  A growth that gets no memory waits for a
+ *              later insert.
  *
  * Rules that hold for every function:
- *   Pointers   A pointer to a key or an elem is valid until the next write to the map.  Elems of more than 128 bytes
- *              live in a cell of their own and stay until their entry is deleted or the map cleared.
- *   Threads    One writer per map, or any number of readers and iterators while nobody writes.  As in Go, breaking this is
- *              noticed as well as one flag allows, and ends in the fatal hook (gomap_set_fatal) with Go's own words:
- *              "concurrent map writes", "concurrent map read and map write", "concurrent map iteration and map
- *              write", "concurrent map clone and map write".  If the hook returns, the call does nothing.
- *              One thread may write to a map while it iterates.
+ *   Pointers   A pointer to a key or an elem is valid until the next write to the map.  Elems of more than
+ *              128 bytes live in a cell of their own and stay until their entry is deleted or the map
+ *              cleared.
+ *   Threads    One writer per map, or any number of readers and iterators while nobody writes.  As in Go,
+ *              breaking this is noticed as well as one flag allows, and ends in the fatal hook
+ *              (gomap_set_fatal) with Go's own words: "concurrent map writes", "concurrent map read and map
+ *              write", "concurrent map iteration and map write", "concurrent map clone and map write".  If
+ *              the hook returns, the call does nothing. One thread may write to a map while it iterates.
  *   Errors     As in gomap.h: when a call does not return GOMAP_OK the map holds what it held before.
- *   NULL       A NULL map reads as an empty one, like Go's nil map; writing to it is misuse ("assignment to entry in nil map"),
- *              deleting from it and clearing it do nothing.
- *   Cost       get, put and delete are O(1) in the mean and touch a chain of buckets of 8; a write to a growing
- *              map moves at most two old chains beside.  Starting a growth allocates (and zeroes) a whole array.
- *              A map never shrinks.
+ *   NULL       A NULL map reads as an empty one, like Go's nil map; writing to it is misuse ("assignment to
+ *              entry in nil map"), deleting from it and clearing it do nothing.
+ *   Cost       get, put and delete are O(1) in the mean and touch a chain of buckets of 8; a write to a
+ *              growing map moves at most two old chains beside.  Starting a growth allocates (and zeroes) a
+ *              whole array. A map never shrinks.
  */
 #ifndef GOMAP_CLASSIC_H
 #define GOMAP_CLASSIC_H
@@ -92,15 +94,16 @@ typedef struct gomap_classic_hooks {
                        void *ctx);
     /* The last old bucket went; the old array is free, or held by iterators. */
     void (*grow_done)(const gomap_classic *map, unsigned b, void *ctx);
-    /* An old bucket was evacuated: its number, the entries of its chain, how many of them went to the upper half. */
+    /* An old bucket was evacuated: its number, the entries of its chain, how many of them went to the upper
+     * half. */
     void (*evacuate)(const gomap_classic *map, size_t old_bucket, size_t entries, size_t upper, void *ctx);
     /* `count` pointers were stored; what: GOMAP_CLASSIC_STORE_*. */
     void (*pointer_store)(const gomap_classic *map, int what, size_t count, void *ctx);
     void *ctx;
 } gomap_classic_hooks;
 
-/* What a map is.  Start from GOMAP_CLASSIC_CONFIG, set what differs.  Strings, hooks and the allocator struct are copied;
- * functions and contexts must outlive the map. */
+/* What a map is.  Start from GOMAP_CLASSIC_CONFIG, set what differs.  Strings, hooks and the allocator struct
+ * are copied; functions and contexts must outlive the map. */
 typedef struct gomap_classic_config {
     size_t size; /* sizeof(gomap_classic_config), as the caller was compiled */
     gomap_classic_keys keys;
@@ -111,8 +114,9 @@ typedef struct gomap_classic_config {
     const char *key_type, *elem_type; /* C names for people; NULL: made from the sizes */
     const char *name;                 /* NULL: shown as type@site */
     const char *site;                 /* "file:line"; NULL: not known */
-    /* CUSTOM: any function of key and seed; equal keys must hash equal.  The low bits choose the bucket, the highest eight the
-     * tophash.  With KEYS other than CUSTOM: replaces the built-in hash (NULL: built in, keyed per process and map). */
+    /* CUSTOM: any function of key and seed; equal keys must hash equal.  The low bits choose the bucket, the
+     * highest eight the tophash.  With KEYS other than CUSTOM: replaces the built-in hash (NULL: built in,
+     * keyed per process and map). */
     uint64_t (*hash)(const void *key, uint32_t seed, void *ctx);
     int (*eq)(const void *a, const void *b, void *ctx); /* CUSTOM: nonzero if equal */
     /* Where hash seeds, start points of iterations and the sampling of noverflow come from; NULL: the system. */
@@ -144,12 +148,13 @@ static inline gomap_classic_config gomap_classic_config_make(gomap_classic_keys 
                             .site = GOMAP_SITE})
 #endif
 
-/* Make a map: its header, and, as in Go, no bucket before the first insert unless hint is above 8.  GOMAP_EINVAL: sizes or
- * alignments no map can have, CUSTOM without both functions, a config from another version.  Thread-safe. */
+/* Make a map: its header, and, as in Go, no bucket before the first insert unless hint is above 8.
+ * GOMAP_EINVAL: sizes or alignments no map can have, CUSTOM without both functions, a config from another
+ * version.  Thread-safe. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_classic_new(const gomap_classic_config *config, gomap_classic **out);
 
-/* Free a map and all it holds, the arrays of iterators that were never ended included; NULL is fine.  O(bytes), and O(n) for
- * keys and elems in cells.  Thread-safe against other maps. */
+/* Free a map and all it holds, the arrays of iterators that were never ended included; NULL is fine.
+ * O(bytes), and O(n) for keys and elems in cells.  Thread-safe against other maps. */
 GOMAP_API void gomap_classic_free(gomap_classic *map);
 
 /* Number of entries; 0 for NULL. */
@@ -160,36 +165,41 @@ GOMAP_API void *gomap_classic_get(const gomap_classic *map, const void *key);
 /* The same, and the key as it is stored; false if absent.  Takes the generic path. */
 GOMAP_API bool gomap_classic_find(const gomap_classic *map, const void *key, const void **stored,
                                   void **elem);
-/* Go's fast lookups, for maps of that path only (others: misuse).  Keys of 4 and 8 bytes are compared before tophash is
- * looked at; strings in a map of one bucket are compared without hashing. */
+/* Go's fast lookups, for maps of that path only (others: misuse).  Keys of 4 and 8 bytes are compared before
+ * tophash is looked at; strings in a map of one bucket are compared without hashing. */
 GOMAP_API void *gomap_classic_get32(const gomap_classic *map, uint32_t key);
 GOMAP_API void *gomap_classic_get64(const gomap_classic *map, uint64_t key);
 GOMAP_API void *gomap_classic_get_str(const gomap_classic *map, const char *ptr, size_t len);
 
-/* Go's assign: the slot of key's elem, made (zeros) if absent; *is_new (may be NULL) tells.  Write the elem there at once. */
+/* Go's assign: the slot of key's elem, made (zeros) if absent; *is_new (may be NULL) tells.  Write the elem
+ * there at once. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_classic_assign(gomap_classic *map, const void *key, void **elem,
                                                         bool *is_new);
 /* Make elem the elem of key: assign and copy.  elem NULL: zeros.  Arguments may point into the map. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_classic_put(gomap_classic *map, const void *key, const void *elem);
 
-/* Delete key; true if it was there.  Frees no bucket; never fails: if the evacuation due has no memory, it waits. */
+/* Delete key; true if it was there.  Frees no bucket; never fails: if the evacuation due has no memory, it
+ * waits. */
 GOMAP_API bool gomap_classic_delete(gomap_classic *map, const void *key);
 
-/* Delete all entries, keep the array; a new hash seed.  Does nothing to an empty map, as in Go: chains stay.  O(table). */
+/* Delete all entries, keep the array; a new hash seed.  Does nothing to an empty map, as in Go: chains stay.
+ * O(table). */
 GOMAP_API void gomap_classic_clear(gomap_classic *map);
 
-/* A copy as maps.Clone makes it: same type and hash seed, bucket by bucket, cells copied.  No name, and no hooks. */
+/* A copy as maps.Clone makes it: same type and hash seed, bucket by bucket, cells copied.  No name, and no
+ * hooks. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_classic_clone(const gomap_classic *map, gomap_classic **out);
 
-/* Copy all keys (elems) into an array of `room` of them, in the order of Go's maps.Keys (maps.Values) up to 1.22:
- * returns how many there were room for.  O(table). */
+/* Copy all keys (elems) into an array of `room` of them, in the order of Go's maps.Keys (maps.Values) up to
+ * 1.22: returns how many there were room for.  O(table). */
 GOMAP_API size_t gomap_classic_keys_of(const gomap_classic *map, void *keys, size_t room);
 GOMAP_API size_t gomap_classic_elems_of(const gomap_classic *map, void *elems, size_t room);
 
-/* Iteration: Go's, from a random bucket and a random slot.  An entry present from start to end is returned exactly once, a
- * deleted one not after its deletion, an updated one with its newest elem, an added one at most once.  The first 96 bytes are Go's
- * hiter; the two words that keep overflow buckets alive for Go's collector hold the pins here.  Several
- * iterators, of several threads, may run at once.  iter_next allocates nothing. */
+/* Iteration: Go's, from a random bucket and a random slot.  An entry present from start to end is returned
+ * exactly once, a deleted one not after its deletion, an updated one with its newest elem, an added one at
+ * most once.  The first 96 bytes are Go's hiter; the two words that keep overflow buckets alive for Go's
+ * collector hold the pins here.  Several iterators, of several threads, may run at once.  iter_next allocates
+ * nothing. */
 typedef struct gomap_classic_iter {
     const void *key; /* NULL: at the end */
     void *elem;
@@ -219,7 +229,7 @@ typedef struct gomap_classic_stats {
     uint16_t noverflow;     /* as in the header */
     bool noverflow_sampled; /* from B = 16 on it is a sample */
     bool growing, same_size;
-    uint64_t old_evacuated; /* growth: old buckets that are done */
+    uint64_t old_evacuated;          /* growth: old buckets that are done */
     uint64_t nevacuate, old_buckets; /* growth: old buckets below nevacuate are done, of how many */
     uint64_t grow_at;                /* the insert that leaves so many entries doubles the table */
     uint64_t pool, pool_used;        /* preallocated overflow buckets of the array, and those taken */
@@ -255,8 +265,8 @@ typedef struct gomap_classic_bucket {
 GOMAP_API void gomap_classic_visit(const gomap_classic *map,
                                    bool (*fn)(const gomap_classic_bucket *bucket, void *ctx), void *ctx);
 
-/* How many chains have 0, 1, 2, ... overflow buckets: length[i], the last also counting longer ones; chains of old buckets
- * that are evacuated do not count.  Returns the longest. */
+/* How many chains have 0, 1, 2, ... overflow buckets: length[i], the last also counting longer ones; chains
+ * of old buckets that are evacuated do not count.  Returns the longest. */
 GOMAP_API size_t gomap_classic_chains(const gomap_classic *map, uint64_t *length, size_t n);
 
 /* Name a map for people and tools (copied; NULL: none). */
@@ -264,8 +274,8 @@ GOMAP_API GOMAP_MUST_USE gomap_err gomap_classic_set_name(gomap_classic *map, co
 /* "name", or "key_type->elem_type@site"; snprintf rules. */
 GOMAP_API int gomap_classic_describe(const gomap_classic *map, char *buf, size_t len);
 
-/* Walk the whole table and check every invariant (C1..C9, lib/classic/report.c).  0: all hold; else the number of the first
- * broken one, with a line in why (may be NULL). */
+/* Walk the whole table and check every invariant (C1..C9, lib/classic/report.c).  0: all hold; else the
+ * number of the first broken one, with a line in why (may be NULL). */
 GOMAP_API int gomap_classic_verify(const gomap_classic *map, char *why, size_t why_len);
 
 /* ---- Go's constants, as functions, for programs that compute with them ----------------------------------- */
@@ -275,7 +285,8 @@ GOMAP_API size_t gomap_classic_bucket_bytes(size_t key_size, size_t elem_size);
 /* The B that a hint gets; the entries whose insert makes a table of 1 << B buckets double. */
 GOMAP_API unsigned gomap_classic_hint_b(uint64_t hint);
 GOMAP_API uint64_t gomap_classic_grow_at(unsigned b);
-/* Buckets of an array for B, preallocated overflow buckets included: what Go's allocator would have given anyway. */
+/* Buckets of an array for B, preallocated overflow buckets included: what Go's allocator would have given
+ * anyway. */
 GOMAP_API size_t gomap_classic_array_buckets(unsigned b, size_t bucket_bytes, bool pointers);
 
 #ifdef __cplusplus

@@ -24,9 +24,11 @@
  *   NULL       Other pointers may be NULL only where it says so.  A NULL map reads as an empty one; writing to it is misuse (GOMAP_EMISUSE after the
  *              fatal hook, if that returns).
  *   Cost       get, put and delete are O(1); one write moves at most 128 entries of a growing or
- *              shrinking table and makes at most three bounded memory calls beside.  A few times in
- *              a map's life, when it gets a range of address space and each time it has outgrown one
- *              64-fold, a write makes up to ten, which move page tables.  What costs O(n) says so.
+ *              shrinking table, whatever the keys, and hands at most 64 KiB back to the system, by
+ *              one memory call; one that begins a growth makes three.  A few times in a map's life
+ *              there are more: five when it gets a range of address space, about nine, which move
+ *              page tables, each time it has outgrown one 64-fold, one for all that is left of a small
+ *              one when it leaves it; under mlockall() twice as many.  What costs O(n) says so.
  */
 #ifndef GOMAP_GOMAP_H
 #define GOMAP_GOMAP_H

@@ -3,21 +3,24 @@
  *   buckets                                  pool of overflow buckets (B >= 4)          record
  *   | 0 | 1 | ... | 2^B - 1 | in use ... | next_overflow | ... | last: overflow = buckets | struct array |
  *
- * A pool bucket whose overflow word is NULL has another one behind it; the last holds a word that is not NULL.  When the
- * pool is used up, overflow buckets are allocated one by one.  Nothing of an array is freed before the whole array is:
- * a map gives memory back when it grows, and at its end.
+ * A pool bucket whose overflow word is NULL has another one behind it; the last holds a word that is not
+ * NULL.  When the pool is used up, overflow buckets are allocated one by one.  Nothing of an array is freed
+ * before the whole array is: a map gives memory back when it grows, and at its end.
  *
- * Go leaves the end of an array to its collector.  Here an iterator pins the arrays it walks.  When an array has been
- * evacuated the map disowns it; it is freed when nobody pins it, at once or by the last iterator:
+ * Go leaves the end of an array to its collector.  Here an iterator pins the arrays it walks.  When an array
+ * has been evacuated the map disowns it; it is freed when nobody pins it, at once or by the last iterator:
  *
- *   map.arrays -> current (owned) -> old (owned while growing) -> held by iterators -> held by iterators ...   newest first
+ *   map.arrays -> current (owned) -> old (owned while growing) -> held by iterators -> held by iterators ...
+ *   newest first
  *
- * An evacuated bucket still holds pointers to the cells of its entries, and an iterator reads keys through them.  So a cell that a
- * delete frees goes to the limbo of the newest array that is pinned and not current: only that one and older ones can
- * point to it.  An array that is freed hands its limbo down to the next older pinned one.  Overflow buckets that clear
- * takes from a pinned current array wait in that array's own limbo.
+ * An evacuated bucket still holds pointers to the cells of its entries, and an iterator reads keys through
+ * them.  So a cell that a delete frees goes to the limbo of the newest array that is pinned and not current:
+ * only that one and older ones can point to it.  An array that is freed hands its limbo down to the next
+ * older pinned one.  Overflow buckets that clear takes from a pinned current array wait in that array's own
+ * limbo.
  *
- * Running out of memory: an evacuation first secures all overflow buckets it may need (evacuate.c), then links them.
+ * Running out of memory: an evacuation first secures all overflow buckets it may need (evacuate.c), then
+ * links them.
  */
 #include "classic_internal.h"
 
@@ -231,8 +234,8 @@ static uint8_t *from_pool(struct classic *m) {
     return b;
 }
 
-/* Exact in small maps; from 2^16 buckets on a sample that again ends near 2^15 when there are as many overflow buckets as
- * buckets, so that 16 bits do. */
+/* Exact in small maps; from 2^16 buckets on a sample that again ends near 2^15 when there are as many
+ * overflow buckets as buckets, so that 16 bits do. */
 static void count_overflow(struct classic *m) {
     unsigned b = m->pub.h.B;
     m->pub.counters.overflows++;

@@ -1,4 +1,5 @@
-/* lib/classic/classic_internal.h - what the files of the classic map share, grouped by the file that defines it. */
+/* lib/classic/classic_internal.h - what the files of the classic map share, grouped by the file that defines
+ * it. */
 #ifndef GOMAP_CLASSIC_INTERNAL_H
 #define GOMAP_CLASSIC_INTERNAL_H
 
@@ -25,8 +26,8 @@ enum {
 
 /* ---- arrays.c ---------------------------------------------------------------------------------------- */
 
-/* An array of buckets and what lives and dies with it.  All arrays of a map are in one list, newest first: the current one, the
- * old one of a growth, then those that only iterators hold. */
+/* An array of buckets and what lives and dies with it.  All arrays of a map are in one list, newest first:
+ * the current one, the old one of a growth, then those that only iterators hold. */
 struct array {
     struct array *older;
     uint8_t *buckets;
@@ -161,8 +162,8 @@ static inline bool gomap__classic_alive(const struct classic *m, const char *op)
     return gomap__classic_dead(m, op);
 }
 
-/* The one flag by which concurrent use is noticed.  Plain loads and stores, as Go's: a read-modify-write would cost every
- * write a bus lock. */
+/* The one flag by which concurrent use is noticed.  Plain loads and stores, as Go's: a read-modify-write
+ * would cost every write a bus lock. */
 static inline uint8_t flags_of(const struct classic *m) {
     return __atomic_load_n(&m->pub.h.flags, __ATOMIC_RELAXED);
 }

@@ -4,17 +4,21 @@
  *
  *   emptyRest(0) --insert--> 5..255 --delete--> emptyOne(1) --nothing behind it--> emptyRest
  *                               |                   '--insert--> 5..255
- *                               '--evacuation--> evacuatedX(2), evacuatedY(3); an empty slot: evacuatedEmpty(4)
+ *                               '--evacuation--> evacuatedX(2), evacuatedY(3); an empty
+ *                                   slot: evacuatedEmpty(4)
  *
- * emptyRest ends a search early, so a delete turns the run of emptyOne that it completes back into emptyRest, across
- * bucket borders.  Overflow buckets stay linked for the array's life, and an insert takes the first empty slot of the chain.
+ * emptyRest ends a search early, so a delete turns the run of emptyOne that it completes back into emptyRest,
+ * across bucket borders.  Overflow buckets stay linked for the array's life, and an insert takes the first
+ * empty slot of the chain.
  *
- * The four paths are Go's: the compiler sends maps of plain 4-byte, 8-byte and string keys to code of their own.  Their lookups
- * differ: integers are compared before tophash is looked at and never stop at emptyRest; in a map of one bucket nothing is
- * hashed, and strings are told apart by length, then by a few bytes.  Where entries come to lie does not differ.
+ * The four paths are Go's: the compiler sends maps of plain 4-byte, 8-byte and string keys to code of their
+ * own.  Their lookups differ: integers are compared before tophash is looked at and never stop at emptyRest;
+ * in a map of one bucket nothing is hashed, and strings are told apart by length, then by a few bytes.  Where
+ * entries come to lie does not differ.
  *
- * Order of a write, as in Go: hash (the user's function may look at the map), then the mark, then evacuation, then
- * the search.  Everything that can fail for want of memory happens before the first byte of the entry is written.
+ * Order of a write, as in Go: hash (the user's function may look at the map), then the mark, then evacuation,
+ * then the search.  Everything that can fail for want of memory happens before the first byte of the entry is
+ * written.
  */
 #include "classic_internal.h"
 
@@ -105,8 +109,8 @@ INLINE void *get_int(const struct classic *m, const void *key, size_t size) {
     return NULL;
 }
 
-/* A map of one bucket.  Short keys are compared one by one; of long ones first the ends, and *hash asks for the
- * usual way when two look alike. */
+/* A map of one bucket.  Short keys are compared one by one; of long ones first the ends, and *hash asks for
+ * the usual way when two look alike. */
 static void *get_str_small(const struct classic *m, const gomap_str *key, bool *hash) {
     enum { SHORT = 32, END = 4 };
     const struct gomap_classic_desc *d = m->pub.desc;
@@ -121,7 +125,8 @@ static void *get_str_small(const struct classic *m, const gomap_str *key, bool *
             if (!key->len || !memcmp(k->ptr, key->ptr, key->len)) return elem_slot(d, b, i);
             continue;
         }
-        if (memcmp(k->ptr, key->ptr, END) || memcmp(k->ptr + k->len - END, key->ptr + key->len - END, END))
+        if (memcmp(k->ptr, key->ptr, END) != 0 ||
+            memcmp(k->ptr + k->len - END, key->ptr + key->len - END, END) != 0)
             continue;
         if (maybe != SLOTS) {
             *hash = true;
@@ -131,7 +136,7 @@ static void *get_str_small(const struct classic *m, const gomap_str *key, bool *
     }
     if (maybe == SLOTS) return NULL;
     const gomap_str *k = (const gomap_str *)(const void *)key_slot(d, b, maybe);
-    return memcmp(k->ptr, key->ptr, key->len) ? NULL : elem_slot(d, b, maybe);
+    return memcmp(k->ptr, key->ptr, key->len) != 0 ? NULL : elem_slot(d, b, maybe);
 }
 
 static void *get_str(const struct classic *m, const gomap_str *key) {

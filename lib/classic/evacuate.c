@@ -5,19 +5,20 @@
  *     i: X stays at i ------------------> i               ^
  *        Y, if the hash has the new bit ------------------' i + 4
  *
- * Doubling starts when an insert would bring the load above 13/2 entries a bucket.  When instead there are as many
- * overflow buckets as buckets, chains have grown long by deletes and inserts, and a growth to the same size packs them.
- * Entries keep their order, and holes vanish.  The tophash byte of an old slot tells where its entry went; one of the
- * first slot of a chain tells that the whole chain is done.
+ * Doubling starts when an insert would bring the load above 13/2 entries a bucket.  When instead there are as
+ * many overflow buckets as buckets, chains have grown long by deletes and inserts, and a growth to the same
+ * size packs them. Entries keep their order, and holes vanish.  The tophash byte of an old slot tells where
+ * its entry went; one of the first slot of a chain tells that the whole chain is done.
  *
- * A key that does not equal itself hashes differently each time.  If an iterator began during this growth, it has
- * already decided by bit 0 of the old tophash which half shows the entry, so the evacuation must decide likewise.
+ * A key that does not equal itself hashes differently each time.  If an iterator began during this growth, it
+ * has already decided by bit 0 of the old tophash which half shows the entry, so the evacuation must decide
+ * likewise.
  *
- * Keys and elems of an evacuated bucket are wiped if no iterator can be looking.  Go goes by oldIterator alone, which forgets
- * an iterator that is older than the growth before this one; here a pin keeps them too.
+ * Keys and elems of an evacuated bucket are wiped if no iterator can be looking.  Go goes by oldIterator
+ * alone, which forgets an iterator that is older than the growth before this one; here a pin keeps them too.
  *
- * Memory: n entries need at most ceil(n / 8) - 1 overflow buckets beside the heads, however they split.  So many are secured
- * before the first slot is touched; without them the chain stays where it is.
+ * Memory: n entries need at most ceil(n / 8) - 1 overflow buckets beside the heads, however they split.  So
+ * many are secured before the first slot is touched; without them the chain stays where it is.
  */
 #include "classic_internal.h"
 
@@ -175,8 +176,8 @@ static bool evacuate(struct classic *m, uint64_t index) {
     return true;
 }
 
-/* Before a write to a bucket of the new array: its old chain must be there, and one more for progress.  False: no memory,
- * and entries of this bucket are still in the old chain. */
+/* Before a write to a bucket of the new array: its old chain must be there, and one more for progress.
+ * False: no memory, and entries of this bucket are still in the old chain. */
 bool gomap__grow_work(struct classic *m, uint64_t bucket) {
     if (!evacuate(m, bucket & (old_buckets(m) - 1))) return false;
     if (is_growing(m)) (void)evacuate(m, m->pub.h.nevacuate); /* this one may wait */

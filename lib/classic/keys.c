@@ -1,8 +1,9 @@
 /* lib/classic/keys.c - hash and equality of keys.
  *
- * Go hashes with AES rounds, or with folded multiplies where the processor has none: always under random words of the
- * process, and always with the map's hash0 going into the start, never on top of a finished hash.  Here it is folded multiplies.
- * Whatever the hash, a map takes its low bits for the bucket and its high eight for the tophash.
+ * Go hashes with AES rounds, or with folded multiplies where the processor has none: always under random
+ * words of the process, and always with the map's hash0 going into the start, never on top of a finished
+ * hash.  Here it is folded multiplies. Whatever the hash, a map takes its low bits for the bucket and its
+ * high eight for the tophash.
  */
 #include "classic_internal.h"
 

@@ -4,10 +4,12 @@
  *   | tophash[8] | keys[8] ............ | elems[8] ......... | overflow |
  *
  * Keys together and elems together, so that no slot needs padding; every array of 8 ends on a multiple of 8,
- * so the next part is aligned whatever the sizes.  A key or elem of more than 128 bytes is a pointer to a cell.
+ * so the next part is aligned whatever the sizes.  A key or elem of more than 128 bytes is a pointer to a
+ * cell.
  *
- * Arrays from B = 4 on get 2^(B-4) overflow buckets more, and then as many as fit what Go's allocator would have handed out
- * for that size: up to 32 KiB a size class, above a multiple of its 8 KiB page.  This is why arrays of one B differ by type.
+ * Arrays from B = 4 on get 2^(B-4) overflow buckets more, and then as many as fit what Go's allocator would
+ * have handed out for that size: up to 32 KiB a size class, above a multiple of its 8 KiB page.  This is why
+ * arrays of one B differ by type.
  */
 #include "classic_internal.h"
 

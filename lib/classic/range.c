@@ -1,20 +1,23 @@
 /* lib/classic/range.c - iteration.
  *
- * An iterator remembers the array and B it began with, and walks that array's chains in a circle from a random bucket,
- * each bucket from a random slot.  The map may change under it:
+ * An iterator remembers the array and B it began with, and walks that array's chains in a circle from a
+ * random bucket, each bucket from a random slot.  The map may change under it:
  *
- *   it began before a growth     it walks the old array to its end.  Slots whose entry has been evacuated say so; such an entry
- *                                is looked up in the map as it is now, and passed over if it is gone.
- *   it began during a growth     its array is the new one.  A bucket whose old chain is not evacuated yet is shown from that
- *                                old chain, only the entries that will go to this bucket (check_bucket).
+ *   it began before a growth     it walks the old array to its end.  Slots whose entry has been evacuated say
+ *                                so; such an entry is looked up in the map as it is now, and passed over if
+ *                                it is gone.
+ *   it began during a growth     its array is the new one.  A bucket whose old chain is not evacuated yet is
+ *                                shown from that old chain, only the entries that will go to this bucket
+ *                                (check_bucket).
  *   keys never move in a bucket  and evacuation copies, so what has been shown stays behind the iterator.
  *
- * One slip is Go's own and kept: a key that equals nothing, in an old chain of a growth to the same size, may be passed over if that
- * growth ends while the iterator stands in the chain, because the question which half it goes to is then asked of it.
+ * One slip is Go's own and kept: a key that equals nothing, in an old chain of a growth to the same size, may
+ * be passed over if that growth ends while the iterator stands in the chain, because the question which half
+ * it goes to is then asked of it.
  *
- * Pins (arrays.c): one on the array it began with, for good; one on the array of the chain it stands in, if that is another.
- * The second is taken when the chain is entered: it may be an old array that did not exist when the iterator began (after
- * several growths to the same size).
+ * Pins (arrays.c): one on the array it began with, for good; one on the array of the chain it stands in, if
+ * that is another. The second is taken when the chain is entered: it may be an old array that did not exist
+ * when the iterator began (after several growths to the same size).
  */
 #include "classic_internal.h"
 

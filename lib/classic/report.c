@@ -4,12 +4,13 @@
  *   C1 the header agrees with itself: B, flags, arrays, nevacuate within the old buckets
  *   C2 a chain has evacuation marks in all its slots or in none, and only in the old array
  *   C3 behind emptyRest a chain holds nothing but emptyRest
- *   C4 an entry lies in the chain its hash names, under its tophash (but keys that equal nothing, whose hash is gone)
+ *   C4 an entry lies in the chain its hash names, under its tophash (but for keys that equal nothing)
  *   C5 looking a key up finds this very slot: no key is there twice
  *   C6 count is the number of entries
  *   C7 noverflow is the number of overflow buckets in use (B < 16)
  *   C8 every old bucket below nevacuate is evacuated
- *   C9 every overflow bucket of a chain is in the pool, below next_overflow, or allocated; no allocation is without a chain
+ *   C9 every overflow bucket of a chain is in the pool, below next_overflow, or allocated; no allocation
+ *      is without a chain
  */
 #include "classic_internal.h"
 
@@ -37,7 +38,7 @@ static bool visit_array(const struct classic *m, bool old, visit_fn fn, void *ct
         for (uint8_t *p = bucket_at(d, a->buckets, i); p; p = *overflow_of(d, p)) {
             gomap_classic_bucket out = {.old = old,
                                         .index = (size_t)i,
-                                        .depth = depth++,
+                                        .depth = depth,
                                         .pool = pool_place(m, a, b, p),
                                         .tophash = p,
                                         .keys = key_slot(d, p, 0),
@@ -46,6 +47,7 @@ static bool visit_array(const struct classic *m, bool old, visit_fn fn, void *ct
                                         .key_slot = d->key_slot,
                                         .elem_slot = d->elem_slot};
             if (!fn(&out, ctx)) return false;
+            depth++;
         }
     }
     return true;
@@ -121,7 +123,8 @@ gomap_err gomap_classic_get_stats(const gomap_classic *map, gomap_classic_stats 
     o->pool_used = o->pool - gomap__pool_left(m);
     o->overflow = m->cur ? m->cur->overflow.count : 0;
     o->old_overflow = m->old ? m->old->overflow.count : 0;
-    pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&m->lock); /* another thread may just end its iteration */
+    pthread_mutex_lock(
+        (pthread_mutex_t *)(uintptr_t)&m->lock); /* another thread may just end its iteration */
     for (const struct array *a = m->arrays; a; a = a->older) o->held_arrays += !a->owned;
     pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&m->lock);
     take_bytes(m, o);

@@ -1,7 +1,7 @@
 /* lib/classic/whole.c - making, freeing, clearing and cloning maps; names; misuse.
  *
- * Misuse ends in gomap's fatal hook, in Go's words with the map's name behind them.  Go cannot be stopped from dying then; here
- * the hook may return, and the call does nothing.
+ * Misuse ends in gomap's fatal hook, in Go's words with the map's name behind them.  Go cannot be stopped
+ * from dying then; here the hook may return, and the call does nothing.
  */
 #include "classic_internal.h"
 
@@ -268,6 +268,25 @@ static bool copy_old(const struct classic *m, struct classic *to) {
     return true;
 }
 
+/* The one bucket of a map, byte for byte, but for the cells of its keys. */
+static bool copy_bucket(const struct classic *m, struct classic *to) {
+    const struct gomap_classic_desc *d = m->pub.desc;
+    const uint8_t *from = m->pub.h.buckets;
+    uint8_t *b = to->pub.h.buckets;
+    memcpy(b, from, d->bucket_size);
+    if (d->flags & GOMAP_CF_KEY_INDIRECT) {
+        memset(key_slot(d, b, 0), 0, (size_t)SLOTS * d->key_slot);
+        for (unsigned i = 0; i < SLOTS; i++) {
+            if (is_empty(b[i])) continue;
+            uint8_t *cell = copy_cell(to, key_of(d, from, i), d->key_size);
+            if (!cell) return false;
+            *(uint8_t **)(void *)key_slot(d, b, i) = cell;
+        }
+    }
+    to->pub.h.count = m->pub.h.count;
+    return true;
+}
+
 static bool copy_entries(const struct classic *m, struct classic *to) {
     const struct gomap_classic_desc *d = m->pub.desc;
     if (!m->pub.h.count) return true;
@@ -276,12 +295,9 @@ static bool copy_entries(const struct classic *m, struct classic *to) {
         if (!a) return false;
         gomap__array_start(to, a, 0);
     }
-    bool cells = d->flags & (GOMAP_CF_KEY_INDIRECT | GOMAP_CF_ELEM_INDIRECT);
-    if (!m->pub.h.B && !cells && !*overflow_of(d, m->pub.h.buckets)) { /* one bucket: byte for byte */
-        memcpy(to->pub.h.buckets, m->pub.h.buckets, d->bucket_size);
-        to->pub.h.count = m->pub.h.count;
-        return true;
-    }
+    unsigned far = d->flags & (GOMAP_CF_KEY_INDIRECT | GOMAP_CF_ELEM_INDIRECT | GOMAP_CF_KEY_UPDATE);
+    bool by_entry = far & GOMAP_CF_ELEM_INDIRECT || far == (GOMAP_CF_KEY_INDIRECT | GOMAP_CF_KEY_UPDATE);
+    if (!m->pub.h.B && !by_entry && !*overflow_of(d, m->pub.h.buckets)) return copy_bucket(m, to);
     uint64_t n = UINT64_C(1) << to->pub.h.B, from = UINT64_C(1) << m->pub.h.B;
     for (uint64_t i = 0; i < n; i++) {
         struct tail at = {bucket_at(d, to->pub.h.buckets, i), 0};

@@ -1,13 +1,16 @@
-/* classic.c - the backend for classic maps (gomap/classic.h): one map in the target's memory, read, checked, counted.
+/* classic.c - the backend for classic maps (gomap/classic.h): one map in the target's memory, read, checked,
+ * counted.
  *
- * They stand in gomap's registry under a kind of their own; gomap.c walks it and comes here.  The header is read, then its
- * type, then the header again.  If seq is the same even number, both belong together.  A map that grows under a busy
- * writer evacuates a bucket every few hundred nanoseconds, and seq with it; but as long as arrays and growth are the same,
- * only counters went on, and each of them is right for a moment in between.
+ * They stand in gomap's registry under a kind of their own; gomap.c walks it and comes here.  The header is
+ * read, then its type, then the header again.  If seq is the same even number, both belong together.  A map
+ * that grows under a busy writer evacuates a bucket every few hundred nanoseconds, and seq with it; but as
+ * long as arrays and growth are the same, only counters went on, and each of them is right for a moment in
+ * between.
  *
- * Bytes: the parts of the array's allocation are its buckets' slots, their tophash bytes and overflow words, the pool of
- * overflow buckets (used: overflow; not yet: slack) and what the library keeps behind it (padding).  Overflow buckets beside
- * the pool, the old array while growing, and cells come by count.  What only iterators hold is slack.
+ * Bytes: the parts of the array's allocation are its buckets' slots, their tophash bytes and overflow words,
+ * the pool of overflow buckets (used: overflow; not yet: slack) and what the library keeps behind it
+ * (padding).  Overflow buckets beside the pool, the old array while growing, and cells come by count.  What
+ * only iterators hold is slack.
  */
 #include "classic_raw.h"
 
@@ -287,8 +290,8 @@ static enum ms_read report_no_map(struct ms_reader *r, uint64_t addr, uint64_t i
 enum ms_read ms_classic_load(struct ms_reader *r, uint64_t addr, uint64_t id, uint64_t entry, uint32_t copy,
                              struct ms_snapshot *out) {
     struct ms_classic_raw raw;
-    enum ms_certainty sure;
-    const char *doubt;
+    enum ms_certainty sure = MS_DAMAGED;
+    const char *doubt = NULL;
     enum ms_read rc = ms_classic_read(r, addr, id, &raw, &sure, &doubt);
     if (rc == MS_READ_GONE) return rc;
     if (rc == MS_READ_FAULT) return report_no_map(r, addr, id, entry, copy, out);

@@ -1,8 +1,8 @@
 /* classic_table.c - bulk looks at the buckets of one classic map: occupancy, chains, marks.
  *
  * The array is read in chunks of whole buckets, and after each chunk the header again.  If the arrays were
- * replaced meanwhile the look starts over, a few times; entries that were moved or came or went are stated as an
- * error bound.  While the map grows there are two arrays:
+ * replaced meanwhile the look starts over, a few times; entries that were moved or came or went are stated as
+ * an error bound.  While the map grows there are two arrays:
  *
  *   current   "high": filled from old buckets already evacuated; "gap": nothing there (yet)
  *   old       "low": not evacuated yet; "gap": evacuated, its marks say where the entries went

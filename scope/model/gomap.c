@@ -4,6 +4,8 @@
  * read in four sweeps, each one batch of coalesced reads: headers; side records, names and stacks of
  * what the headers point to; headers again.  A map whose header held still (inspect.h, "how to read a
  * map exactly") is done; the few that moved, or that have a stash, are read one by one with patience.
+ * BATCH is large enough that neighbours are read together, and small enough that few maps move between
+ * the two readings of their headers, of which the second finds its memory still in the cache.
  *
  * Nothing here is believed: chunk bases must be distinct multiples of the chunk size (so a list with a
  * cycle ends), an entry's map must carry the id that its place in the registry gives it, types are
@@ -22,7 +24,7 @@ const char ms_gomap_note_owner[] = GOMAP_NOTE_OWNER;
 const char ms_gomap_symbol[] = "gomap_inspect_root_1";
 const uint32_t ms_gomap_note_type = GOMAP_NOTE_ROOT;
 
-enum { BATCH = 2048, CHUNKS_MAX = 1 << 16, TYPES_MAX = 1 << 20, STRING_FIRST = 96, STRING_MAX = 1024 };
+enum { BATCH = 512, CHUNKS_MAX = 1 << 16, TYPES_MAX = 1 << 20, STRING_FIRST = 96, STRING_MAX = 1024 };
 enum { CLAIMED = 1 }; /* an entry that a map is just being put into */
 
 struct known_type {

@@ -86,16 +86,17 @@ static struct known *know(struct list *l, const struct ms_type *type) {
 }
 
 /* The texts of a row: those of its type, or *own for the name of the map.  Nothing is known of a damaged map. */
-static void texts_of(struct list *l, const struct ms_map *m, struct known *own, struct text **map,
+static void texts_of(struct list *l, const struct ms_map *m, struct text *own, struct text **map,
                      struct text **type) {
-    static const struct ms_type nameless = {.name = "?"};
+    static char unknown[] = "?";
+    static const struct ms_type nameless = {.name = unknown};
     struct known *k = know(l, m->type ? m->type : &nameless);
     *map = &k->label;
     *type = &k->name;
+    *own = (struct text){0};
     if (!m->name || !*m->name) return;
-    own->type = k->type;
-    make_text(&own->label, m->name, l->st->utf8);
-    *map = &own->label;
+    make_text(own, m->name, l->st->utf8);
+    *map = own;
 }
 
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -109,12 +110,10 @@ static int share(int room, int a, int b, int a_least) {
 }
 
 static void measure(struct list *l, const struct ms_map *maps, size_t n) {
-    size_t look = n < 10000 ? n : 10000; /* rows beyond are cut if they need more */
     int least = 0;
     l->id = 2, l->map = 3, l->type = 4;
-    for (size_t i = 0; i < look; i++) {
-        struct known own = {0};
-        struct text *map, *type;
+    for (size_t i = 0; i < n; i++) {
+        struct text own, *map, *type;
         char id[64];
         ms_map_id(&maps[i], id);
         texts_of(l, &maps[i], &own, &map, &type);
@@ -122,7 +121,7 @@ static void measure(struct list *l, const struct ms_map *maps, size_t n) {
         l->map = larger(l->map, map->width);
         l->type = larger(l->type, type->width);
         least = larger(least, map->tail + 1);
-        drop_text(&own.label);
+        drop_text(&own);
     }
     if (!l->st->width) return;
     int room = larger(l->st->width - NUMBERS_WIDTH - GAPS - l->id, 2 * NAME_LEAST);
@@ -169,8 +168,7 @@ static void put_right(FILE *f, const char *s, size_t width) {
 static void put_row(struct list *l, const struct ms_map *m) {
     char id[64], number[16], state[16];
     bool ok = m->certainty != MS_DAMAGED;
-    struct known own = {0};
-    struct text *map, *type;
+    struct text own, *map, *type;
     ms_map_id(m, id);
     put_state(state, sizeof state, m);
     texts_of(l, m, &own, &map, &type);
@@ -187,7 +185,7 @@ static void put_row(struct list *l, const struct ms_map *m) {
     put_right(l->f, m->resident == MS_UNKNOWN ? "-" : ms_text_bytes(m->resident, number), 5);
     fputs(state, l->f);
     fputc('\n', l->f);
-    drop_text(&own.label);
+    drop_text(&own);
 }
 
 void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps, size_t n) {
@@ -195,8 +193,8 @@ void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps
     l->f = f;
     l->st = st;
     measure(l, maps, n);
-    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s %5s %s\n", l->id, "ID", l->map, "MAP", l->type, "TYPE", "ENTRIES",
-            "LOAD", "BYTES", "WASTE", "RESID", "STATE");
+    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s %5s %s\n", l->id, "ID", l->map, "MAP", l->type, "TYPE",
+            "ENTRIES", "LOAD", "BYTES", "WASTE", "RESID", "STATE");
     for (size_t i = 0; i < n; i++) put_row(l, &maps[i]);
     for (size_t i = 0; i < sizeof l->known / sizeof *l->known; i++) forget(&l->known[i]);
     free(l);

@@ -1,5 +1,5 @@
-/* test_classic_threads.c - what threads may do with classic maps: many readers and iterators of one map, at rest and in the
- * middle of a growth; maps of their own.  Under the thread sanitizer without a report. */
+/* test_classic_threads.c - what threads may do with classic maps: many readers and iterators of one map, at
+ * rest and in the middle of a growth; maps of their own.  Under the thread sanitizer without a report. */
 #include "../support.h"
 
 #include "gomap/classic.h"

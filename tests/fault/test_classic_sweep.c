@@ -1,8 +1,10 @@
-/* test_classic_sweep.c - every allocation of a classic map fails once, and for ever, under every call that writes.
+/* test_classic_sweep.c - every allocation of a classic map fails once, and for ever, under every call that
+ * writes.
  *
- * As test_sweep.c: for each start state and call, the n-th allocation fails (alone, or with all later ones) until the call gets
- * through without one.  Afterwards the map is whole, holds what it held or what the call promises, an error says which, and the
- * call succeeds when tried again.  An iterator that began before goes on to its end.
+ * As test_sweep.c: for each start state and call, the n-th allocation fails (alone, or with all later ones)
+ * until the call gets through without one.  Afterwards the map is whole, holds what it held or what the call
+ * promises, an error says which, and the call succeeds when tried again.  An iterator that began before goes
+ * on to its end.
  */
 #include "../support.h"
 
@@ -28,7 +30,8 @@ static int fault(int what) {
 static uint64_t findings;
 #define FOUND(...) (findings++ < 30 ? print_error(__VA_ARGS__) : (void)0)
 
-/* ---- start states ------------------------------------------------------------------------------------------ */
+/* ---- start states
+ * ------------------------------------------------------------------------------------------ */
 
 enum kind { U64, BIG_KEY, BIG_ELEM, ONE_BUCKET, EIGHT_BUCKETS };
 static const struct {
@@ -128,7 +131,8 @@ static void build(struct run *r, size_t s) {
     gomap_classic_iter_next(&r->it);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------- */
+/* ---- calls
+ * ------------------------------------------------------------------------------------------------- */
 
 static void call_put_new(struct run *r) {
     r->want = plus(r->before, NEW_KEY, 7);
@@ -201,7 +205,8 @@ static const struct call {
              {"set_name", call_set_name, true}, {"puts", call_puts, false}};
 enum { CALLS = sizeof calls / sizeof *calls };
 
-/* ---- the sweep --------------------------------------------------------------------------------------------- */
+/* ---- the sweep
+ * --------------------------------------------------------------------------------------------- */
 
 static void check(struct run *r, size_t s, const struct call *c, uint64_t at) {
     char why[200] = "";

@@ -1,8 +1,8 @@
 /* test_classic_misuse.c - what a program must not do with a classic map: Go's own words, by Go's own flag.
  *
- * Another thread's write cannot be caught in the act on purpose, so a callback stands in for it: the hash function is called
- * by an evacuation, while the write mark is set, and there uses its own map.  Each misuse once with a hook that leaves, once
- * with one that returns: then the call must do nothing.
+ * Another thread's write cannot be caught in the act on purpose, so a callback stands in for it: the hash
+ * function is called by an evacuation, while the write mark is set, and there uses its own map.  Each misuse
+ * once with a hook that leaves, once with one that returns: then the call must do nothing.
  */
 #include "../support.h"
 

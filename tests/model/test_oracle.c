@@ -3,11 +3,11 @@
  *   test_oracle FILE              replay the sequences of FILE (- is stdin) and compare every state
  *   test_oracle FILE --dump SEQ OP    the state of one sequence after one operation, as text
  *
- * oracle/oracle.go runs the same sequences on Go 1.23's maps; FILE has, for each operation, six bits of the digest of
- * the state that Go reached, and a digest of all of them.  The state is header, pool position and every bucket of both arrays
- * with its chain: tophash bytes, key and elem slots, place in the pool.  A difference is named by sequence and operation; the
- * dumps of both sides then show which byte.  Exit code: 0 all equal, 1 not, 2 the file
- * is not one of ours, 77 a 32-bit machine: buckets have other sizes there.
+ * oracle/oracle.go runs the same sequences on Go 1.23's maps; FILE has, for each operation, six bits of the
+ * digest of the state that Go reached, and a digest of all of them.  The state is header, pool position and
+ * every bucket of both arrays with its chain: tophash bytes, key and elem slots, place in the pool.  A
+ * difference is named by sequence and operation; the dumps of both sides then show which byte.  Exit code: 0
+ * all equal, 1 not, 2 the file is not one of ours, 77 a 32-bit machine: buckets have other sizes there.
  */
 #include "gomap/classic.h"
 #include "gomap/inspect.h"

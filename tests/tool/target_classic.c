@@ -1,13 +1,13 @@
 /* target_classic.c - a process with classic maps of which everything is known, for tests of mapscope.
  *
- * Maps, in order: empty; one bucket; words; growing tables; keys and elems in cells; long chains; deleted from.
- * One gomap stands among them.  Then it answers commands, a line each:
+ * Maps, in order: empty; one bucket; words; growing tables; keys and elems in cells; long chains; deleted
+ * from. One gomap stands among them.  Then it answers commands, a line each:
  *   stat I       the library's own figures of map I
  *   walk I       put until map I is in the middle of a growth
  *   hold I       begin an iteration of map I and leave it open
  *   clear I      clear it
- *   busy         another thread writes to map 3 (growths, clears) without rest; it is not to be named any more
- *   free I       free it
+ *   busy         another thread writes to map 3 (growths, clears) without rest; it is not to be named any
+ *   more free I       free it
  *   check        verify all maps: "ok" or what is broken
  */
 #include <gomap/classic.h>
@@ -97,7 +97,8 @@ static void walk(size_t i) {
     die("bring it to grow");
 }
 
-/* Up to some ten thousand entries through eight doublings, deletes among them, then from the start in a new map. */
+/* Up to some ten thousand entries through eight doublings, deletes among them, then from the start in a new
+ * map. */
 static void *write_without_rest(void *arg) {
     (void)arg;
     for (uint64_t n = 0;; n++) {

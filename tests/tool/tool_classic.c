@@ -1,5 +1,5 @@
-/* tool_classic.c - mapscope and classic maps: the tool's figures are the library's own, at rest, in the middle of a growth,
- * and while an iterator holds an old array. */
+/* tool_classic.c - mapscope and classic maps: the tool's figures are the library's own, at rest, in the
+ * middle of a growth, and while an iterator holds an old array. */
 #include "toolkit.h"
 
 #include <inttypes.h>

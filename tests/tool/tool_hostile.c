@@ -594,6 +594,58 @@ static void test_random_lies(void **state) {
     print_message("# %lu cases in all\n", cases);
 }
 
+/* ---- batches of reads -------------------------------------------------------------------------- */
+
+/* Items of 128 bytes, `step` bytes apart, from the first or from the last: read whole, in how many calls? */
+static uint64_t batch_calls(uint64_t step, bool backwards) {
+    enum { N = 1000, LEN = 128 };
+    static uint8_t memory[N * 5000];
+    static uint8_t got[N][LEN];
+    struct ms_batch_item item[N];
+    struct ms_buffer b = {.data = memory, .len = (N - 1) * step + LEN, .base = 0x10000};
+    struct ms_reader r;
+    assert_true(b.len <= sizeof memory);
+    for (size_t i = 0; i < b.len; i++) memory[i] = (uint8_t)(i * 2654435761u >> 13);
+    memset(got, 0, sizeof got);
+    for (size_t i = 0; i < N; i++) {
+        uint64_t place = backwards ? N - 1 - i : i;
+        item[i] = (struct ms_batch_item){.addr = b.base + place * step, .len = LEN, .buf = got[place]};
+    }
+    ms_buffer_reader(&r, &b);
+    assert_int_equal(ms_read_batch(&r, item, N), MS_READ_OK);
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(item[i].status, MS_READ_OK);
+        assert_memory_equal(got[i], memory + i * step, LEN);
+    }
+    return r.calls;
+}
+
+static void test_neighbours_are_read_together(void **state) {
+    (void)state;
+    assert_true(batch_calls(128, false) <= 128000 / 65536 + 1);
+    assert_true(batch_calls(1000, false) <= 1000000 / (65536 - 1000) + 1);
+    assert_true(batch_calls(1000, true) == batch_calls(1000, false)); /* the order given does not matter */
+    assert_true(batch_calls(4000, false) <= 4000000 / (65536 - 4000) + 1);
+    assert_int_equal(batch_calls(4096 + 128, false), 1000); /* a page that may be missing lies between */
+}
+
+static void test_a_hole_costs_only_its_items(void **state) {
+    (void)state;
+    uint8_t memory[3000], got[4][100];
+    for (size_t i = 0; i < sizeof memory; i++) memory[i] = (uint8_t)(i * 7);
+    struct ms_buffer b = {.data = memory, .len = sizeof memory, .base = 0x10000};
+    struct ms_reader r;
+    ms_buffer_reader(&r, &b);
+    /* the last two lie partly, and wholly, behind the end; one wraps round the address space */
+    uint64_t at[4] = {0x10000 + 2800, 0x10000 + 2950, 0x10000 + 4000, UINT64_MAX - 50};
+    struct ms_batch_item item[4];
+    for (int i = 0; i < 4; i++) item[i] = (struct ms_batch_item){.addr = at[i], .len = 100, .buf = got[i]};
+    assert_int_equal(ms_read_batch(&r, item, 4), MS_READ_OK);
+    assert_int_equal(item[0].status, MS_READ_OK);
+    assert_memory_equal(got[0], memory + 2800, 100);
+    for (int i = 1; i < 4; i++) assert_int_equal(item[i].status, MS_READ_FAULT);
+}
+
 static int end_world(void **state) {
     (void)state;
     for (int i = 0; i < MAPS; i++) gomap_free(map[i]);
@@ -618,6 +670,8 @@ int main(void) {
         cmocka_unit_test(test_gone_at_every_read),
         cmocka_unit_test(test_random_lies),
         cmocka_unit_test(test_tears),
+        cmocka_unit_test(test_neighbours_are_read_together),
+        cmocka_unit_test(test_a_hole_costs_only_its_items),
     };
     return cmocka_run_group_tests_name("hostile", tests, make_world, end_world) == 0 ? 0 : 1;
 }

@@ -177,6 +177,50 @@ static void test_80_columns(void **state) {
     tk_result_free(&r);
 }
 
+/* The row of the list with that id; ended in place. */
+static char *row_of(char *out, const char *id) {
+    size_t len = strlen(id);
+    for (char *line = out; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (strncmp(line, id, len) == 0 && line[len] == ' ') return line[strcspn(line, "\n")] = 0, line;
+    print_error("no row for map %s\n", id);
+    fail();
+    return NULL;
+}
+
+/* Nothing of the list at 80 columns hides what tells one map from the next: the end of a long name, the file and
+ * line of a map without one. */
+static void test_cut_texts_keep_their_ends(void **state) {
+    (void)state;
+    name_map(20, "a name that many maps begin with and only the shard ends: shard 17");
+    name_map(22, "a name that many maps begin with and only the shard ends: shard 23");
+    json_t *doc = TK_JSON("list", t.id), *m;
+    struct tk_result r;
+    size_t i, unnamed = 0;
+    TK_RUN(&r, "list", t.id);
+    TK_CODE(&r, 0);
+    TK_CLEAN(r.out, r.out_len, 80);
+    json_array_foreach(tk_at(doc, "maps"), i, m) {
+        char *copy = strdup(r.out), *row = row_of(copy, tk_text(m, "id"));
+        const char *id = tk_text(m, "id");
+        if (strcmp(id, "21.1") == 0) assert_true(strstr(row, "a nam") && strstr(row, "shard 17 "));
+        if (strcmp(id, "23.1") == 0) assert_true(strstr(row, "a nam") && strstr(row, "shard 23 "));
+        if (json_is_null(tk_at(m, "name")) && json_is_string(tk_at(m, "site"))) {
+            const char *site = tk_text(m, "site"), *slash = strrchr(site, '/');
+            unnamed++;
+            if (!strstr(row, slash ? slash + 1 : site)) {
+                print_error("'%s' does not show %s\n", row, site);
+                fail();
+            }
+        }
+        free(copy);
+    }
+    assert_true(unnamed > 0);
+    json_decref(doc);
+    tk_result_free(&r);
+    name_map(20, "map20");
+    name_map(22, "map22");
+}
+
 static void test_hostile_names_in_text(void **state) {
     (void)state;
     struct tk_result r;
@@ -419,6 +463,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_no_standard_output),
     cmocka_unit_test(test_head_of_a_pipe),
     cmocka_unit_test(test_80_columns),
+    cmocka_unit_test(test_cut_texts_keep_their_ends),
     cmocka_unit_test(test_colour),
     cmocka_unit_test(test_top_on_a_terminal),
     cmocka_unit_test_teardown(test_interrupted_files, end),

@@ -1,5 +1,6 @@
-/* test_classic.c - the classic map by its public header: Go's constants, thresholds, tophash life cycle, paths, and what a
- * program sees.  That every slot lies where Go puts it is shown by tests/model/test_oracle.c. */
+/* test_classic.c - the classic map by its public header: Go's constants, thresholds, tophash life cycle,
+ * paths, and what a program sees.  That every slot lies where Go puts it is shown by
+ * tests/model/test_oracle.c. */
 #include "../support.h"
 
 #include "gomap/classic.h"
@@ -51,7 +52,8 @@ static const struct gomap_hmap *header(const gomap_classic *m) {
     return &((const struct gomap_classic *)(const void *)m)->h;
 }
 
-/* ---- Go's figures ------------------------------------------------------------------------------------------ */
+/* ---- Go's figures
+ * ------------------------------------------------------------------------------------------ */
 
 static void test_bucket_sizes_are_gos(void **st) {
     static const struct {
@@ -120,7 +122,8 @@ static void test_doubling_starts_at_gos_thresholds(void **st) {
     gomap_classic_free(m);
 }
 
-/* ---- tophash ----------------------------------------------------------------------------------------------- */
+/* ---- tophash
+ * ----------------------------------------------------------------------------------------------- */
 
 static void check_tops(const gomap_classic *m, const uint8_t want[8]) {
     assert_memory_equal(header(m)->buckets, want, 8);
@@ -146,7 +149,8 @@ static void test_life_of_a_tophash_byte(void **st) {
     gomap_classic_free(m);
 }
 
-/* Across bucket borders: in a chain of three, deleting from the front leaves marks; the last delete clears them all. */
+/* Across bucket borders: in a chain of three, deleting from the front leaves marks; the last delete clears
+ * them all. */
 static void test_empty_rest_spreads_over_a_chain(void **st) {
     gomap_classic *m = chosen(60);
     (void)st;
@@ -187,7 +191,8 @@ static void test_deleted_bytes_stay_or_go_as_in_go(void **st) {
     }
 }
 
-/* ---- growth ------------------------------------------------------------------------------------------------ */
+/* ---- growth
+ * ------------------------------------------------------------------------------------------------ */
 
 struct log {
     unsigned starts, dones, evacuations, most_in_one_write, in_this_write;
@@ -296,7 +301,8 @@ static void test_same_size_growth_packs_chains(void **st) {
     gomap_classic_free(m);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------------------- */
+/* ---- paths
+ * ------------------------------------------------------------------------------------------------- */
 
 static void test_paths_are_chosen_as_by_gos_compiler(void **st) {
     static const struct {
@@ -430,7 +436,8 @@ static void test_nans(void **st) {
     gomap_classic_free(m);
 }
 
-/* ---- whole maps -------------------------------------------------------------------------------------------- */
+/* ---- whole maps
+ * -------------------------------------------------------------------------------------------- */
 
 static void test_clear_keeps_the_array(void **st) {
     gomap_classic_config c = config();
@@ -484,8 +491,30 @@ static void test_clone_in_every_state(void **st) {
     gomap_classic_free(m);
 }
 
-/* While a growth to the same size runs there may be more entries than the load allows: the clone's array must not be
- * larger for it. */
+/* Go copies a map of one bucket as it lies, holes too; so does this, though each map has cells of its own. */
+static void test_clone_of_one_bucket_keeps_its_holes(void **st) {
+    gomap_classic_config c = config();
+    uint8_t key[200] = {0};
+    (void)st;
+    for (c.key_size = 8; c.key_size <= 200; c.key_size += 192) {
+        gomap_classic *m = make(&c), *copy;
+        for (uint64_t n = 0; n < 6; n++) {
+            key[0] = (uint8_t)n;
+            T_OK(gomap_classic_put(m, key, &n));
+        }
+        for (key[0] = 1; key[0] < 4; key[0]++) assert_true(gomap_classic_delete(m, key));
+        T_OK(gomap_classic_clone(m, &copy));
+        assert_memory_equal(header(copy)->buckets, header(m)->buckets, 8);
+        gomap_classic_free(m);
+        key[0] = 5;
+        assert_int_equal(*(uint64_t *)gomap_classic_get(copy, key), 5);
+        verify(copy);
+        gomap_classic_free(copy);
+    }
+}
+
+/* While a growth to the same size runs there may be more entries than the load allows: the clone's array must
+ * not be larger for it. */
 static void test_clone_of_an_overloaded_map(void **st) {
     gomap_classic *m = chosen(100), *copy; /* 16 buckets, 104 entries */
     (void)st;
@@ -698,6 +727,7 @@ int main(void) {
         cmocka_unit_test(test_clear_keeps_the_array),
         cmocka_unit_test(test_clear_of_an_empty_map_leaves_its_chains),
         cmocka_unit_test(test_clone_in_every_state),
+        cmocka_unit_test(test_clone_of_one_bucket_keeps_its_holes),
         cmocka_unit_test(test_clone_of_an_overloaded_map),
         cmocka_unit_test(test_growth_without_memory_waits),
         cmocka_unit_test(test_random_words_come_from_the_hook),

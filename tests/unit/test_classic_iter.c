@@ -1,9 +1,10 @@
 /* test_classic_iter.c - iteration over classic maps, and how long arrays live.
  *
- * Go's promise: an entry present from start to end is returned exactly once, a deleted one not after its deletion, an updated
- * one with its newest elem, an added one at most once.  And this library's: an old array, its overflow buckets and the cells it
- * points to live while an iterator needs them and not longer.  Under the address sanitizer, which sees what was freed too
- * early, and by counted bytes, which show what was freed too late.
+ * Go's promise: an entry present from start to end is returned exactly once, a deleted one not after its
+ * deletion, an updated one with its newest elem, an added one at most once.  And this library's: an old
+ * array, its overflow buckets and the cells it points to live while an iterator needs them and not longer.
+ * Under the address sanitizer, which sees what was freed too early, and by counted bytes, which show what was
+ * freed too late.
  */
 #include "../support.h"
 
@@ -102,7 +103,8 @@ static uint64_t seen_key(const gomap_classic_iter *it) {
     return k;
 }
 
-/* ---- exactly once ------------------------------------------------------------------------------------------ */
+/* ---- exactly once
+ * ------------------------------------------------------------------------------------------ */
 
 struct book {
     uint8_t seen[KEYS];
@@ -125,8 +127,8 @@ static void check_all_seen(const struct book *b) {
             if (b->seen[key_in(i, n)] != 1) fail_msg("key %lu was not returned", (unsigned long)key_in(i, n));
 }
 
-/* An iterator older than two growths to the same size stands in an array that was neither current nor old when it began.  Where it
- * stands when that array is given up is tried for every place. */
+/* An iterator older than two growths to the same size stands in an array that was neither current nor old
+ * when it began.  Where it stands when that array is given up is tried for every place. */
 static void test_iterator_across_same_size_growths(void **st) {
     static const unsigned flags[] = {0, GOMAP_CLASSIC_ELEM_POINTERS};
     static const size_t sizes[] = {8, SIZE_MOST};
@@ -183,8 +185,9 @@ static void test_iterator_across_doublings(void **st) {
     }
 }
 
-/* Keys that equal nothing cannot be looked up: evacuation and iterator both go by a bit of the tophash.  In a growth to the same
- * size they need not; there Go's rule holds only while that growth lasts (lib/classic/range.c), so it is left running. */
+/* Keys that equal nothing cannot be looked up: evacuation and iterator both go by a bit of the tophash.  In a
+ * growth to the same size they need not; there Go's rule holds only while that growth lasts
+ * (lib/classic/range.c), so it is left running. */
 static void test_odd_keys_under_growth(void **st) {
     (void)st;
     for (unsigned round = 0; round < 200; round++) {
@@ -275,8 +278,8 @@ static void test_clear_ends_iterations(void **st) {
     }
 }
 
-/* The last bucket of the pool marks its end by a pointer to the array.  An iterator that stands in it when the map is cleared
- * must not follow that into bucket 0. */
+/* The last bucket of the pool marks its end by a pointer to the array.  An iterator that stands in it when
+ * the map is cleared must not follow that into bucket 0. */
 static void test_clear_under_an_iterator_in_the_pool(void **st) {
     gomap_classic *m = make(8, 0, NULL);
     gomap_classic_iter it;
@@ -295,7 +298,8 @@ static void test_clear_under_an_iterator_in_the_pool(void **st) {
     gomap_classic_free(m);
 }
 
-/* ---- how long things live ---------------------------------------------------------------------------------- */
+/* ---- how long things live
+ * ---------------------------------------------------------------------------------- */
 
 static void test_an_old_array_lives_as_long_as_its_iterators(void **st) {
     struct t_alloc a;
@@ -332,8 +336,8 @@ static void test_an_old_array_lives_as_long_as_its_iterators(void **st) {
     t_alloc_check_empty(&a);
 }
 
-/* Old arrays still point to the cells of keys that are deleted now; the cell goes when the last of those that may follow the
- * pointer is gone. */
+/* Old arrays still point to the cells of keys that are deleted now; the cell goes when the last of those that
+ * may follow the pointer is gone. */
 static void test_a_deleted_cell_waits_for_the_oldest_iterator(void **st) {
     struct t_alloc a;
     gomap_classic_iter old, newer;
@@ -369,7 +373,8 @@ static void test_a_deleted_cell_waits_for_the_oldest_iterator(void **st) {
     t_alloc_check_empty(&a);
 }
 
-/* ---- order ------------------------------------------------------------------------------------------------- */
+/* ---- order
+ * ------------------------------------------------------------------------------------------------- */
 
 static void test_order_is_a_circle_from_the_drawn_place(void **st) {
     gomap_classic *m = make(8, 0, NULL);

@@ -1,4 +1,5 @@
-/* test_classic_verify.c - gomap_classic_verify sees each invariant broken: by hand, one at a time, then mended. */
+/* test_classic_verify.c - gomap_classic_verify sees each invariant broken: by hand, one at a time, then
+ * mended. */
 #include "../support.h"
 
 #include "gomap/classic.h"

@@ -121,8 +121,8 @@ static void test_crowds_in_own_memory(void **st) {
 
 int main(void) {
     if (t_sanitized()) {
-        puts("SKIP: thousands of writes into long chains take minutes with a sanitizer");
-        return 77;
+        puts("1..0 # SKIP thousands of writes into long chains take minutes with a sanitizer"); /* TAP */
+        return 0;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crowds_in_blocks),

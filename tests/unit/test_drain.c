@@ -233,12 +233,46 @@ static void test_clear_gives_back(void **st) {
     gomap_free(m);
 }
 
+/* However large the slots: one delete hands back at most 64 KiB, by one call. */
+static void returned_in_pieces(size_t value_size, bool in_order) {
+    gomap_config c = GOMAP_CONFIG(sizeof(uint64_t), value_size);
+    c.values = GOMAP_VALUES_INLINE;
+    gomap *m = t_new(&c);
+    unsigned char value[4096] = {1};
+    uint64_t n = (4 << 20) / value_size, left = 0;
+    for (uint64_t k = 0; k < n; k++) T_OK(gomap_put(m, &k, value));
+    while (gomap_work(m, 10000000)) continue;
+    uint64_t *keys = keys_in_table_order(m, &left);
+    gomap_stats was = t_stats(m), begin = was;
+    for (uint64_t i = 0; i < left; i++) {
+        assert_true(gomap_delete(m, in_order ? &keys[i] : &keys[(i * 7919 + 5) % left]) || !in_order);
+        gomap_stats is = t_stats(m);
+        assert_true(is.madvise_bytes - was.madvise_bytes <= 64 << 10);
+        assert_true(is.madvise_calls - was.madvise_calls <= 1);
+        was = is;
+    }
+    assert_true(was.madvise_bytes - begin.madvise_bytes >= 1 << 20); /* it does come back */
+    free(keys);
+    T_VERIFY(m);
+    gomap_free(m);
+}
+
+static void test_returns_in_pieces(void **st) {
+    (void)st;
+    static const size_t sizes[] = {8, 56, 1000, 4096};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        returned_in_pieces(sizes[i], true);
+        returned_in_pieces(sizes[i], false);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_way_down),
         cmocka_unit_test(test_breathing),
         cmocka_unit_test(test_churn),
         cmocka_unit_test(test_clear_gives_back),
+        cmocka_unit_test(test_returns_in_pieces),
         cmocka_unit_test(
             test_resident_memory_follows), /* last: a sanitizer's shadow and quarantine hide it */
     };
