@@ -2,16 +2,16 @@
  *
  * A map with a small table takes each cell from malloc (or the user's allocator).  Once the table is large
  * (POOL_FROM_GROUPS), cells come from blocks of the map's own: no header per cell, and memory goes back to
- * the OS in chunks as cells are freed.
+ * the OS in chunks as cells are freed.  A cell costs a quarter of a malloc; the first blocks are small because most maps are.
  *
- *   block (32 KiB, doubling to 16 MiB; from malloc, from 128 KiB on from mmap)
+ *   block (16 KiB, doubling to 16 MiB; from malloc, from 128 KiB on from mmap)
  *   | chunk 16 KiB | chunk | chunk | ... never used ... |
  *     | cell cell cell ... fresh |                    one size class a chunk
  *
  * Where a cell came from is told by its address: blocks are few (their sizes double) and sorted; the chunk is
  * its offset / 16 KiB.  Classes: 16-byte steps to 256, then eight per doubling; cells above 8 KiB are always
  * single allocations.  Freed cells are wiped and reused within their chunk.  A class keeps one empty chunk at most;
- * others go back to their block (MADV_DONTNEED), and a block without used chunks is unmapped.  Every operation is
+ * others go back to their block (MADV_DONTNEED), and a block without used chunks is freed.  Every operation is
  * O(1) but for the search among the blocks.
  */
 #define _GNU_SOURCE
@@ -21,10 +21,10 @@
 
 enum {
     CHUNK = 16 << 10,
-    BLOCK_FIRST = 2 * CHUNK,
+    BLOCK_FIRST = CHUNK,
     BLOCK_LAST = 16 << 20,
     CELL_MAX = 8 << 10,
-    BLOCK_ALIGN = 4096
+    BLOCK_ALIGN = MAX_ALIGN
 };
 enum { NO_CHUNK = UINT32_MAX };
 
@@ -63,7 +63,7 @@ static_assert(16 + (13 - 8) * 8 == CELL_CLASSES, "classes end at 8 KiB");
 static size_t cell_size(size_t size, size_t align) {
     return gomap_inspect_align(size ? size : 1, align > 16 ? align : 1);
 }
-/* A class keeps alignments its cell size is a multiple of (chunks start on pages). */
+/* A class keeps alignments its cell size is a multiple of (chunks start at multiples of MAX_ALIGN). */
 static bool fits(size_t size, size_t align) {
     return size <= CELL_MAX && (align <= 16 || class_size(class_of(size)) % align == 0);
 }

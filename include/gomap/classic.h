@@ -196,10 +196,10 @@ GOMAP_API size_t gomap_classic_keys_of(const gomap_classic *map, void *keys, siz
 GOMAP_API size_t gomap_classic_elems_of(const gomap_classic *map, void *elems, size_t room);
 
 /* Iteration: Go's, from a random bucket and a random slot.  An entry present from start to end is returned
- * exactly once, a deleted one not after its deletion, an updated one with its newest elem, an added one at
- * most once.  The first 96 bytes are Go's hiter; the two words that keep overflow buckets alive for Go's
- * collector hold the pins here.  Several iterators, of several threads, may run at once.  iter_next allocates
- * nothing. */
+ * exactly once, a deleted one not after its deletion, an updated one with its newest elem, an added one at most
+ * once (but for two rare slips of Go's own: lib/classic/range.c).  The first 96 bytes are Go's hiter; the two
+ * words that keep overflow buckets alive for Go's collector hold the pins here.  Several iterators, of several
+ * threads, may run at once.  iter_next allocates nothing. */
 typedef struct gomap_classic_iter {
     const void *key; /* NULL: at the end */
     void *elem;

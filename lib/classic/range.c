@@ -11,9 +11,13 @@
  *                                (check_bucket).
  *   keys never move in a bucket  and evacuation copies, so what has been shown stays behind the iterator.
  *
- * One slip is Go's own and kept: a key that equals nothing, in an old chain of a growth to the same size, may
- * be passed over if that growth ends while the iterator stands in the chain, because the question which half
- * it goes to is then asked of it.
+ * Two slips are Go's own, and kept:
+ *
+ *   A key that equals nothing, in an old chain of a growth to the same size, may be passed over if that growth
+ *   ends while the iterator stands in the chain: the question which half it goes to is then asked of it.
+ *
+ *   After a clear the last bucket of the pool has the array itself in its overflow word, as an end mark.  An
+ *   iterator that stands in it goes on to bucket 0, and what was put there since may be returned twice.
  *
  * Pins (arrays.c): one on the array it began with, for good; one on the array of the chain it stands in, if
  * that is another. The second is taken when the chain is entered: it may be an old array that did not exist
@@ -124,9 +128,7 @@ bool gomap_classic_iter_next(gomap_classic_iter *it) {
         uint8_t *b = it->bucket_at;
         while (it->i < SLOTS)
             if (show(m, it, b, (it->i++ + it->offset) & (SLOTS - 1u))) return true;
-        const struct array *in = it->pin_at ? it->pin_at : it->pin;
         b = *overflow_of(d, b);
-        if (b == in->buckets) b = NULL; /* it stood on the pool's last bucket when the map was cleared */
         if (b) {
             it->bucket_at = b;
             it->i = 0;

@@ -154,13 +154,18 @@ static unsigned live_in(const uint8_t *group, unsigned slots) {
     return n;
 }
 
+/* Entries of group g.  In the gap there are none; of an array that a growth goes into, it is not even zeroed. */
+static unsigned live_at(const struct look *k, uint64_t g, const uint8_t *group) {
+    return area_of(k, g) == MS_AREA_GAP ? 0 : live_in(group, k->g.group_slots);
+}
+
 /* ---- cells ------------------------------------------------------------------------------------- */
 
 static enum scan add_cells(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
     struct ms_cells *c = ctx;
     for (uint64_t i = 0; i < n; i++) {
         size_t cell = (size_t)((first + i - c->first) / c->per_cell);
-        c->live[cell] += live_in(meta + 16 * i, k->g.group_slots);
+        c->live[cell] += live_at(k, first + i, meta + 16 * i);
         if ((first + i - c->first) % c->per_cell == 0) c->area[cell] = (uint8_t)area_of(k, first + i);
     }
     return SCAN_OK;
@@ -276,6 +281,7 @@ static enum scan add_chains(struct look *k, uint64_t first, uint64_t n, struct h
     enum ms_read rc = ms_read(k->r, k->g.links + first * 8, link, n * sizeof *link);
     bool complete = true;
     for (uint64_t i = 0; rc == MS_READ_OK && i < n; i++) {
+        if (area_of(k, (first + i) * 4) == MS_AREA_GAP) link[i] = 0;
         h->d->stash_quads += link[i] & 1;
         link[i] &= ~(uintptr_t)1;
     }
@@ -316,8 +322,8 @@ static enum scan add_chains(struct look *k, uint64_t first, uint64_t n, struct h
 static enum scan add_histograms(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
     struct histo *h = ctx;
     for (uint64_t i = 0; i < n; i++) {
-        h->d->occupancy[live_in(meta + 16 * i, k->g.group_slots)]++;
-        h->d->overflowed_groups += meta[16 * i + 15] != 0;
+        h->d->occupancy[live_at(k, first + i, meta + 16 * i)]++;
+        h->d->overflowed_groups += meta[16 * i + 15] != 0 && area_of(k, first + i) != MS_AREA_GAP;
     }
     uint64_t quads = gomap_inspect_quads(first + n) - first / 4; /* chunks are whole quads but for the last */
     h->d->quads += quads;

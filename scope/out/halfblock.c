@@ -100,7 +100,7 @@ static void put_cells(FILE *f, const struct ms_style *st, const struct ms_cells 
 
 void ms_halfblock_heat(FILE *f, const struct ms_style *st, const struct ms_picture *p) {
     char id[64];
-    bool walking = p->map->walk != MS_WALK_NONE;
+    bool walking = p->map->walk != MS_WALK_NONE, classic = p->map->kind == MS_KIND_CLASSIC;
     ms_map_id(p->map, id);
     char *raw = ms_map_label(p->map), *label = ms_text_escape(raw, st->utf8);
     char *line = ms_asprintf("map %s  %s", id, label);
@@ -114,17 +114,17 @@ void ms_halfblock_heat(FILE *f, const struct ms_style *st, const struct ms_pictu
         fprintf(f, "the map has no table yet\n");
         return;
     }
-    if (walking && p->map->kind == MS_KIND_CLASSIC)
+    if (walking && classic)
         fprintf(f, "growing: %" PRIu64 " of %" PRIu64 " old groups evacuated\n", p->map->walk_done,
                 p->map->walk_total);
     else if (walking)
         fprintf(f, "%s: %" PRIu64 " groups below the split, %" PRIu64 " above, in %s\n",
                 p->map->walk == MS_WALK_GROW ? "growing" : "shrinking", p->lo_groups, p->groups,
                 p->two_arrays ? "two arrays" : "one array");
-    put_cells(f, st, p->cells, walking);
+    put_cells(f, st, p->cells, walking && !classic); /* evacuated buckets lie anywhere */
     if (p->other && p->other->count) {
-        fprintf(f, "the other array\n");
-        put_cells(f, st, p->other, walking);
+        fprintf(f, classic ? "the old array\n" : "the other array\n");
+        put_cells(f, st, p->other, walking && !classic);
     }
 }
 

@@ -218,6 +218,15 @@ static void test_growth_under_way(void **state) {
     TK_CODE(&r, 0);
     assert_non_null(strstr(r.out, "grow "));
     tk_result_free(&r);
+    TK_RUN(&r, "heat", t.id, "big");
+    TK_CODE(&r, 0);
+    assert_non_null(strstr(r.out, "old groups evacuated"));
+    assert_non_null(strstr(r.out, "the old array"));
+    TK_CLEAN(r.out, r.out_len, 80);
+    size_t lines = 0;
+    for (const char *c = r.out; *c; c++) lines += *c == '\n';
+    assert_true(lines < 60);
+    tk_result_free(&r);
 }
 
 /* An iteration left open holds the old array after the growth: the bytes are still the map's. */
