@@ -133,8 +133,8 @@ static void look_for_shrink(struct gomap *m) {
         uint64_t ng = gomap__round_groups(gomap__main_count(m) * 100 / (15 * 61) + 1);
         bool ok;
         if (ng < 2) ng = 2;
-        if (ng < m->ngroups && gomap__main_count(m) <= SYNC_ENTRIES && gomap__walk_begin(m, ng))
-            gomap__walk_finish(m, &ok);
+        bool began = ng < m->ngroups && gomap__main_count(m) <= SYNC_ENTRIES && gomap__walk_begin(m, ng);
+        if (began && m->mode != GOMAP_MODE_RANGE) gomap__walk_finish(m, &ok); /* a range goes back piece by piece */
         s->quiet = 16;
         s->swept_count = m->count;
         return;
