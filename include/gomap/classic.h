@@ -29,7 +29,8 @@
  *              breaking this is noticed as well as one flag allows, and ends in the fatal hook
  *              (gomap_set_fatal) with Go's own words: "concurrent map writes", "concurrent map read and map
  *              write", "concurrent map iteration and map write", "concurrent map clone and map write".  If
- *              the hook returns, the call does nothing. One thread may write to a map while it iterates.
+ *              the hook returns, the call does nothing.  One thread may write to a map while it iterates.
+ *              A child made by fork must not use maps that another thread was iterating over.
  *   Errors     As in gomap.h: when a call does not return GOMAP_OK the map holds what it held before.
  *   NULL       A NULL map reads as an empty one, like Go's nil map; writing to it is misuse ("assignment to
  *              entry in nil map"), deleting from it and clearing it do nothing.

@@ -6,6 +6,7 @@
 # kept file must be what Go says today; then sequences of a new seed are replayed (GOMAP_TEST_SEED=N repeats a
 # run; GOMAP_TEST_LONG=1: ten times as many).
 # Exit code: 0 all equal, 1 not, 77 there is no Go 1.23.
+# shellcheck source-path=SCRIPTDIR source=../../script/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../script/common.sh"
 
 here=$root/tests/model
