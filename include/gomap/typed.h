@@ -30,7 +30,7 @@
  * The site of such a map is the line of GOMAP_DEFINE; name_new_with(GOMAP_CONFIG(0, 0), &m) gives that of the call.
  * name_iter_delete takes (it, map); an iterator is about 2 KiB, the caller's.
  * GOMAP_DEFINE_STR takes gomap_str keys, and its functions named _s (name_get_s ...) take NUL terminated strings.
- * Cost: get and put inline about 40 instructions each; misses of the fast path call the library.
+ * Cost: get and delete inline about 50 instructions each, put about 65; what is not usual calls the library.
  */
 #ifndef GOMAP_TYPED_H
 #define GOMAP_TYPED_H
