@@ -38,7 +38,7 @@ INLINE void fetch_slot(const struct gomap *m, struct batch *b, size_t i, uint32_
     unsigned hits = gomap__match(meta, b->hash[i]), at = hits;
     if (!hits && intent == TO_WRITE) at = gomap__match_empty(meta);
     uint8_t *slot = g.slots + (group * GOMAP_GROUP_SLOTS + (unsigned)__builtin_ctz(at | 1u << 14)) * m->desc->slot_size;
-    if (at) __builtin_prefetch(slot, intent == TO_WRITE);
+    if (at) __builtin_prefetch(slot);
     b->slot[i] = hits ? slot : NULL;
 }
 
@@ -57,7 +57,7 @@ INLINE void prepare(const struct gomap *m, const uint8_t *keys, size_t n, struct
         b->hash[i] = gomap__too_long(&b->key[i]) ? 0 : gomap__hash_class(m, &b->key[i], kc);
         uint64_t pos = gomap__pos_class(m, b->hash[i], kc);
         struct geom g = gomap__locate(m, pos);
-        __builtin_prefetch(g.meta + gomap__group_of(pos, g.ng) * 16, intent == TO_WRITE);
+        __builtin_prefetch(g.meta + gomap__group_of(pos, g.ng) * 16);
     }
     for (size_t i = 0; i < n; i++) fetch_slot(m, b, i, kc, intent);
     for (size_t i = 0; kc == KC_STR && i < n; i++) fetch_text(b, i);
