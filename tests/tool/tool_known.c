@@ -284,7 +284,8 @@ static void test_drop_shows_at_once(void **state) {
     struct own o = own_figures(22);
     compare(by_number(after, 22), &o);
     assert_int_equal(tk_number(by_number(after, 22), "entries"), 1000);
-    assert_true(o.bytes * 20 < tk_number(by_number(before, 22), "bytes"));
+    /* a table below 1 MiB may stay up to eight times as large as it need be */
+    assert_true(o.bytes * 8 < tk_number(by_number(before, 22), "bytes"));
     json_decref(before);
     json_decref(after);
 }
