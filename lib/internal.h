@@ -40,7 +40,7 @@ enum {
     SYNC_ENTRIES = 128,          /* the bound of one write; tables below it move at once */
     STEP_MAX = 128,              /* entries moved by one write (gomap.h) */
     STEP_GOAL = 30,              /* entries after which a write leaves the next quad to the next write */
-    DOUBLE_BELOW_SLOTS = 200000, /* below this even the balanced mode grows x2 */
+    DOUBLE_BELOW_SLOTS = 100000, /* below this even the balanced mode grows x2 */
     SWEEP_MIN_GROUPS = 32,
 };
 static_assert((int)STEP_MAX - (int)STEP_GOAL >= 60 + (int)CHAIN_CAP, "a step has room for what inserts leave in a quad");

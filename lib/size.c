@@ -84,7 +84,7 @@ void gomap__set_limits(struct gomap *m) {
     bool floor = s->reserve_floor && m->ngroups <= s->reserve_floor;
     s->shrink_below =
         m->mode < GOMAP_MODE_BLOCK || m->ngroups <= 2 || floor || !s->policy_shrink ? 0
-        : m->mode == GOMAP_MODE_RANGE                                               ? at * 27 / 100
+        : m->mode == GOMAP_MODE_RANGE                                               ? at / 5
                                                                                     : at / 8;
     m->limit = s->pub.walk || gomap__returning(s) ? 0 : at + (m->count - gomap__main_count(m));
     gomap__set_delete_floor(s);

@@ -104,7 +104,7 @@ typedef enum gomap_hashing {
 
 /* How a table trades memory for speed: growth limit, growth factor, worst bytes per slot used. */
 typedef enum gomap_mode {
-    GOMAP_BALANCED = 0, /* or what GOMAP_CONF says: grows x1.45 at load 0.80 (x2 up to 2 * 10^5 slots) */
+    GOMAP_BALANCED = 0, /* or what GOMAP_CONF says: grows x1.45 at load 0.80 (x2 up to 10^5 slots) */
     GOMAP_SPEED = 1,    /* grows x2 at load 0.80 */
     GOMAP_MEMORY = 2,   /* grows x1.25 at load 0.875 */
 } gomap_mode;

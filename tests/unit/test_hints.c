@@ -158,7 +158,7 @@ static void test_growth_table(void **st) {
                 assert_true(factor > 1.2 && factor < 2.1);
                 if (mode == GOMAP_SPEED) assert_true(factor > 1.9);
                 if (mode == GOMAP_MEMORY && before > 20000) assert_true(factor < 1.35);
-                if (mode == GOMAP_BALANCED && before > 210000) assert_true(factor > 1.4 && factor < 1.6);
+                if (mode == GOMAP_BALANCED && before > 110000) assert_true(factor > 1.4 && factor < 1.6);
             }
             before = slots;
         }
