@@ -28,11 +28,13 @@ import tempfile
 from collections import namedtuple
 
 # name, program, what must be there for it to be built.  "+aes": with gomap's own hash, so that the tables are
-# compared; without: what the library does when nobody says otherwise.
-Impl = namedtuple("Impl", "name program needs")
+# compared; without: what the library does when nobody says otherwise.  The last: settings of gomap (GOMAP_CONF).
+Impl = namedtuple("Impl", "name program needs conf", defaults=[""])
 IMPLS = [
     Impl("gomap", "bench_gomap", ""),
     Impl("gomap-generic", "bench_gomap_generic", ""),
+    Impl("gomap-speed", "bench_gomap", "", "mode:speed"),
+    Impl("gomap-memory", "bench_gomap", "", "mode:memory"),
     Impl("boost+aes", "bench_boost_aes", "libboost1.81-dev"),
     Impl("boost", "bench_boost", "libboost1.81-dev"),
     Impl("absl+aes", "bench_absl_aes", "libabsl-dev"),
@@ -78,9 +80,10 @@ def progress(text=""):
 
 # Running programs
 
-def pinned(command):
+def pinned(command, conf=""):
     """Run a command on the one processor all measurements use; its CompletedProcess, output as text."""
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          env=dict(os.environ, GOMAP_CONF=conf) if conf else None,
                           preexec_fn=lambda: os.sched_setaffinity(0, {PINNED_TO}))
 
 
@@ -92,7 +95,7 @@ def run_program(build, impl, kind, n, seed, ops, work, wrapper=()):
     """One process: {operation: (value, operations timed)}, or None if the implementation lacks this type."""
     command = list(wrapper) + [program_path(build, impl), kind, str(n), "--seed", str(seed),
                                "--ops", ",".join(ops), "--work", str(work)]
-    done = pinned(command)
+    done = pinned(command, impl.conf)
     if done.returncode == 77:
         return None
     try:
