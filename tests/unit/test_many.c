@@ -98,13 +98,13 @@ static void test_ranges_leave_mappings_to_others(void **st) {
                   (unsigned long long)ranges, (unsigned long long)took);
     assert_int_equal(ranges, bound);
     assert_true(took > bound); /* it was worth counting */
-    assert_true(took <= bound * MAPPINGS_A_RANGE + 200);
+    if (!t_sanitized()) assert_true(took <= bound * MAPPINGS_A_RANGE + 200); /* a sanitizer maps its shadow beside them */
     for (uint64_t i = 0; i < n; i += n / 20) {
         t_fill(m[i], i, 100);
         T_VERIFY(m[i]);
     }
     free_maps(m, n);
-    assert_true(mappings() < before + 200);
+    if (!t_sanitized()) assert_true(mappings() < before + 200);
 }
 
 /* Past the bound a table goes from block to block, back and forth; a range that is freed can be had again. */
