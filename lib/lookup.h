@@ -154,7 +154,7 @@ INLINE uint8_t *gomap__find_class(const struct gomap *m, uint64_t h, const struc
     uint64_t home = gomap__group_of(pos, g.ng);
     if (out) *out = (struct place){.g = g, .home = home, .owner = (struct gomap *)m};
     uint8_t *slot = gomap__in_group(m, &g, home, k, h, kc, out);
-    if (slot || GOMAP__LIKELY(!gomap__overflowed(g.meta + home * 16, gomap__tag(h)))) return slot;
+    if (slot || GOMAP__LIKELY(!gomap__overflowed(g.meta + home * 16, h))) return slot;
     return gomap__find_displaced(m, home, k, h, out);
 }
 

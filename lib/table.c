@@ -259,7 +259,7 @@ INLINE int erase_class(struct gomap *m, uint64_t h, const struct key *k, uint32_
         gomap__set_count(m, m->count - 1);
         return 1;
     }
-    return gomap__overflowed(meta, gomap__tag(h)) ? -1 : 0;
+    return gomap__overflowed(meta, h) ? -1 : 0;
 }
 
 /* The usual delete: an entry in its home group, no chain behind, nothing else to do.  1: deleted, 0: absent,

@@ -173,7 +173,7 @@ static bool stash_flagged(struct gomap *t, struct place *p, void *ctx) {
     struct geom g = gomap__locate(m, pos);
     uint64_t home = gomap__group_of(pos, g.ng);
     if (!g.links || !gomap__link_stash(g.links[home / 4]) ||
-        !gomap__overflowed(g.meta + home * 16, gomap__tag(h)))
+        !gomap__overflowed(g.meta + home * 16, h))
         return bad(c, 11, "quad %llu does not know of its stash", (unsigned long long)(home / 4));
     return true;
 }

@@ -134,9 +134,10 @@ static inline unsigned gomap__match_empty(const uint8_t *group) {
 #endif
 }
 
-/* Did an entry of this hash's class, at home in this group, have to go elsewhere? */
-static inline bool gomap__overflowed(const uint8_t *group, uint8_t tag) {
-    return group[15] >> (tag >> 5) & 1;
+/* Did an entry of this hash's class, at home in this group, have to go elsewhere?  The class is the top three bits of the
+ * tophash; the hash's low byte has the same, since the tophash that stands for 0 is 1. */
+static inline bool gomap__overflowed(const uint8_t *group, uint64_t hash) {
+    return group[15] >> (hash >> 5 & 7) & 1;
 }
 
 /* May a delete from this group's own slots end with wiping the slot?  Not while something runs or may start, and not

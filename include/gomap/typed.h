@@ -95,7 +95,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
                 hits_ &= hits_ - 1;                                                                          \
             } while (hits_);                                                                                 \
         }                                                                                                    \
-        if (GOMAP__LIKELY(!gomap__overflowed(meta_, gomap__tag(hash)))) missed;                              \
+        if (GOMAP__LIKELY(!gomap__overflowed(meta_, (hash)))) missed;                                          \
     } while (0)
 
 #define GOMAP_DEFINE(name, K, V)                                                                             \
@@ -168,7 +168,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
                 }                                                                                            \
             }                                                                                                \
             unsigned room_ = gomap__match_empty(meta_);                                                      \
-            if (GOMAP__LIKELY(m->count < m->limit && room_ && !gomap__overflowed(meta_, gomap__tag(h_)))) {  \
+            if (GOMAP__LIKELY(m->count < m->limit && room_ && !gomap__overflowed(meta_, h_))) {              \
                 unsigned i_ = (unsigned)__builtin_ctz(room_);                                                \
                 uint8_t *s_ = slots_ + (size_t)i_ * sizeof(struct name##_slot);                              \
                 memset(s_, 0, sizeof(struct name##_slot)); /* a user's allocator gives no zeros */           \
@@ -214,7 +214,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
                 hits_ &= hits_ - 1;                                                                          \
             } while (hits_);                                                                                 \
         }                                                                                                    \
-        return GOMAP__UNLIKELY(gomap__overflowed(meta_, gomap__tag(h_))) &&                                  \
+        return GOMAP__UNLIKELY(gomap__overflowed(meta_, h_)) &&                                              \
                gomap__typed_delete(m, h_, &key);                                                             \
     }                                                                                                        \
     GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key), GOMAP__ITER_INLINE(name, V))

@@ -397,12 +397,12 @@ static void test_allocation_fails_for_ever(void **st) {
 
 static void test_system_fails_once(void **st) {
     (void)st;
-    checked_sweep("operating system", 0, false, MOST_POINTS, 110);
+    checked_sweep("operating system", 0, false, MOST_POINTS, 80);
 }
 
 static void test_system_fails_for_ever(void **st) {
     (void)st;
-    checked_sweep("operating system", 0, true, MOST_POINTS, 110);
+    checked_sweep("operating system", 0, true, MOST_POINTS, 80);
 }
 
 static void test_each_kind_fires(void **st) {
