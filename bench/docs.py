@@ -54,8 +54,12 @@ def identity(thing, names):
 
 
 def merged(old, new, *names):
-    """Lists of dictionaries as one; of those alike in these names the newer stands."""
-    return list({identity(x, names): x for x in old + new}.values())
+    """Lists of dictionaries as one; of those alike in these names the newer stands, with the results of both."""
+    found = {}
+    for x in old + new:
+        had = found.get(identity(x, names), {})
+        found[identity(x, names)] = dict(x, results={**had.get("results", {}), **x["results"]}) if "results" in x else x
+    return list(found.values())
 
 
 def join(parts):
