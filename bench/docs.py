@@ -71,8 +71,12 @@ def join(parts):
         benches = part["benches"] if "benches" in part else {
             part["bench"]: {k: v for k, v in part.items() if k not in ("schema", "bench", "machine", "cells")}}
         for verb, about in benches.items():
-            before = whole["benches"].get(verb, {}).get("ratios", [])
+            had = whole["benches"].get(verb, {})
+            before = had.get("ratios", [])
             whole["benches"][verb] = dict(about)
+            counts = [int(n) for r in (had.get("rounds"), about.get("rounds")) if r for n in re.findall(r"\d+", str(r))]
+            if counts and min(counts) < max(counts):
+                whole["benches"][verb]["rounds"] = "%d to %d" % (min(counts), max(counts))
             if "ratios" in about:
                 whole["benches"][verb]["ratios"] = merged(before, about["ratios"], "key", "value", "n", "op", "to")
     return whole
