@@ -38,11 +38,12 @@ struct iter {
     uint64_t fp_key[2];
     uint64_t arc, arc_mul, arc_add, arc_groups, pos, arc_last, last; /* arc_groups: what arcs were cut by */
     uint64_t from_h, from_fp; /* ordered gathering goes on above these */
+    uint64_t before_h;        /* from_h when this list was gathered, if had_part */
     uint64_t serial;          /* flood: last one returned */
     uint8_t *quad_slots, *quad_end, *quad_meta; /* small tables have less than a quad */
     struct gomap_flood *flood;
     uint32_t epoch, seq, from_skip, ret_epoch;
-    uint8_t phase, arc_bits, n, at, stride, next, ordered, partial, in_arc, listed; /* listed: items, not keys */
+    uint8_t phase, arc_bits, n, at, stride, next, ordered, partial, had_part, in_arc, listed; /* listed: items, not keys */
     struct item given; /* who was returned last, while c.given is set; not in a quad that c walks */
     union {
         struct item items[ITEMS];
@@ -295,6 +296,7 @@ static void gather(struct iter *it, const struct span *sp) {
     it->quad_slots = sp->g.slots + sp->quad * GOMAP_QUAD_SLOTS * m->desc->slot_size;
     it->quad_end = it->quad_slots + gomap__quad_groups(sp->g.ng, sp->quad) * (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
     it->quad_meta = sp->g.meta + sp->quad * 64;
+    it->had_part = it->partial, it->before_h = it->from_h;
     bool whole = it->last == sp->last && starts_quad(it, it->pos, sp);
     struct gather ga = {it, whole, false, it->from_skip};
     it->ordered = it->partial || !simple_key(m->desc);
@@ -389,10 +391,11 @@ static uint64_t item_pos(const struct iter *it, const struct item *i) {
     return gomap__pos(d, gomap__hash_slot(it->cur, (const uint8_t *)i));
 }
 
-static unsigned same_hash(const struct iter *it, const struct item *i) {
+/* Is its hash that of no other item, nor of entries in the lists before and after this one? */
+static bool alone_with_hash(const struct iter *it, const struct item *i) {
     unsigned n = 0;
     for (unsigned k = 0; k < it->n; k++) n += it->items[k].a == i->a;
-    return n;
+    return n == 1 && !(it->partial && i->a == it->from_h) && !(it->had_part && i->a == it->before_h);
 }
 
 /* Which of the entries like this one (NaN: there may be many) it is, in the order of the quad: those still to be
@@ -428,7 +431,7 @@ static bool find_again(const struct iter *it, const struct item *i, struct place
         ag.skip = copy_index(it, i, UINT32_MAX - ag.skip);
     }
     gomap__each_in_quad(m, &g, home / 4, is_it, &ag);
-    if (!ag.hit && it->ordered && m->desc->flags & GOMAP_F_USER_EQ && same_hash(it, i) == 1) {
+    if (!ag.hit && it->ordered && m->desc->flags & GOMAP_F_USER_EQ && alone_with_hash(it, i)) {
         ag.by_hash = true; /* a put may have replaced the key by an equal one with other bytes */
         gomap__each_in_quad(m, &g, home / 4, is_it, &ag);
     }
