@@ -16,10 +16,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { B_MAX = 40, SIZE_MOST = 65536, TYPES_MOST = 4096, TRIES = 60, INLINE_MOST = 128, PATH_MOST = 3 };
-#define PATIENCE_NS 500000000u
 #define BIG         (UINT64_C(1) << 56)
 
 /* ---- types ------------------------------------------------------------------------------------- */
@@ -155,7 +153,8 @@ static enum ms_read read_once(struct ms_reader *r, uint64_t addr, struct ms_clas
 
 enum ms_read ms_classic_read(struct ms_reader *r, uint64_t addr, uint64_t id, struct ms_classic_raw *out,
                              enum ms_certainty *certainty, const char **doubt) {
-    bool held = false;
+    struct ms_classic_raw sane;
+    bool held = false, has_sane = false;
     const char *bad = NULL;
     for (int i = 0; i < TRIES; i++) {
         enum ms_read rc = read_once(r, addr, out, &held, &bad);
@@ -166,15 +165,13 @@ enum ms_read ms_classic_read(struct ms_reader *r, uint64_t addr, uint64_t id, st
             *doubt = NULL;
             return MS_READ_OK;
         }
-        /* A contradiction that holds still is damage, not a race; a few looks tell. */
-        if (held && bad && i >= 8) break;
-        if (r->waited_ns > PATIENCE_NS && i >= 1) break;
-        if (i < 4) continue;
-        nanosleep(&(struct timespec){.tv_nsec = 20000L * i}, NULL);
-        r->waited_ns += 20000u * (unsigned)i;
+        if (!bad) sane = *out, has_sane = true;
+        if (!ms_patient(r, i, held, has_sane)) break;
     }
-    *certainty = bad ? MS_DAMAGED : MS_CHANGING;
-    *doubt = bad ? bad : "it changed each time it was read";
+    bool damaged = bad && (held || !has_sane); /* a torn reading contradicts itself too */
+    if (bad && !damaged) *out = sane;
+    *certainty = damaged ? MS_DAMAGED : MS_CHANGING;
+    *doubt = damaged ? bad : "it changed each time it was read";
     return MS_READ_OK;
 }
 
@@ -275,13 +272,13 @@ static enum ms_read report_no_map(struct ms_reader *r, uint64_t addr, uint64_t i
                                   uint32_t copy, struct ms_snapshot *out) {
     struct gomap_chunk_entry e;
     uint32_t cookie = UINT32_MAX;
-    for (int i = 0; i < 3; i++) {
-        enum ms_read rc = ms_read(r, entry, &e, sizeof e);
-        if (rc == MS_READ_GONE) return rc;
-        if (rc != MS_READ_OK || (uintptr_t)e.map != addr || e.gen != id >> 32) return MS_READ_OK;
-        rc = ms_read(r, addr + offsetof(struct gomap_classic, cookie), &cookie, sizeof cookie);
+    for (int i = 0; i < 3; i++) { /* an entry is cleared before its map's memory is given away */
+        enum ms_read rc = ms_read(r, addr + offsetof(struct gomap_classic, cookie), &cookie, sizeof cookie);
         if (rc == MS_READ_GONE) return rc;
         if (rc == MS_READ_OK && cookie == 0) return MS_READ_OK;
+        rc = ms_read(r, entry, &e, sizeof e);
+        if (rc == MS_READ_GONE) return rc;
+        if (rc != MS_READ_OK || (uintptr_t)e.map != addr || e.gen != id >> 32) return MS_READ_OK;
     }
     add_damaged(out, addr, id, copy, cookie == GOMAP_COOKIE_CLASSIC ? "id" : "cookie");
     return MS_READ_OK;

@@ -40,9 +40,20 @@ static void note_header(struct look *k, const struct gomap_classic *c) {
     k->moved = c->counters.moved;
 }
 
+/* Turn to the old or the present array. */
+static int aim(struct look *k, bool old, struct ms_error *err) {
+    k->old = old;
+    k->base = old ? (uintptr_t)k->raw.c.h.oldbuckets : (uintptr_t)k->raw.c.h.buckets;
+    k->buckets = old ? ms_classic_old_buckets(&k->raw) : ms_classic_buckets(&k->raw);
+    if (ms_mul(k->buckets, k->raw.d.bucket_size) > LOOK_MAX)
+        return ms_fail(err, MS_UNCERTAIN, "the table claims %llu buckets, more than can be looked at",
+                       (unsigned long long)k->buckets);
+    return MS_OK;
+}
+
 static int begin(struct look *k, struct ms_reader *r, const struct ms_map *m, bool old,
                  struct ms_error *err) {
-    *k = (struct look){.r = r, .old = old};
+    *k = (struct look){.r = r};
     if (m->certainty == MS_DAMAGED)
         return ms_fail(err, MS_UNCERTAIN, "the map is damaged: %s", m->doubt ? m->doubt : "?");
     enum ms_read rc = ms_classic_read(r, m->addr, m->id, &k->raw, &k->sure, &k->doubt);
@@ -50,15 +61,10 @@ static int begin(struct look *k, struct ms_reader *r, const struct ms_map *m, bo
     if (rc == MS_READ_FAULT) return ms_fail(err, MS_GONE, "the map was freed while it was read");
     if (k->sure == MS_DAMAGED)
         return ms_fail(err, MS_UNCERTAIN, "the map is damaged: field %s cannot be right", k->doubt);
-    k->base = old ? (uintptr_t)k->raw.c.h.oldbuckets : (uintptr_t)k->raw.c.h.buckets;
-    k->buckets = old ? ms_classic_old_buckets(&k->raw) : ms_classic_buckets(&k->raw);
-    if (ms_mul(k->buckets, k->raw.d.bucket_size) > LOOK_MAX)
-        return ms_fail(err, MS_UNCERTAIN, "the table claims %llu buckets, more than can be looked at",
-                       (unsigned long long)k->buckets);
     k->count_least = k->count_most = m->entries;
     note_header(k, &k->raw.c);
     k->first_moved = k->moved;
-    return MS_OK;
+    return aim(k, old, err);
 }
 
 static uint64_t error_bound(const struct look *k) {
@@ -305,13 +311,16 @@ static int histograms(struct ms_reader *r, const struct ms_map *m, struct ms_det
         memset(d->chain, 0, sizeof d->chain);
         d->overflowed_groups = d->quads = d->error_bound = d->map.chained = d->map.tombstones = 0;
         d->histograms_complete = true;
+        /* One look at both arrays: what is evacuated in between belongs to its bound. */
+        int status = begin(&k, r, m, true, err);
         rc = SCAN_OK;
-        for (int old = 1; old >= 0 && rc == SCAN_OK; old--) {
-            int status = begin(&k, r, m, old, err);
-            if (status) return status;
-            if (k.buckets) rc = scan(&k, 0, k.buckets, add_histograms, &h);
-            d->error_bound = ms_add(d->error_bound, error_bound(&k));
+        for (int old = 1; old >= 0 && rc == SCAN_OK && status == MS_OK; old--) {
+            status = aim(&k, old, err);
+            if (status == MS_OK && k.buckets) rc = scan(&k, 0, k.buckets, add_histograms, &h);
         }
+        if (status) return status;
+        if (rc == SCAN_OK) rc = look_again(&k); /* chains are read after the last look of the scan */
+        d->error_bound = error_bound(&k);
     }
     if (rc == SCAN_GONE) return scan_error(rc, err);
     if (rc == SCAN_CHANGED) d->histograms_complete = false;

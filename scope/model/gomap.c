@@ -162,14 +162,16 @@ static enum ms_read load_one(struct load *l, struct pending *p, uint64_t entry_a
     if (rc == MS_READ_GONE) return rc;
     if (rc == MS_READ_FAULT) {
         struct gomap_chunk_entry e;
-        for (int i = 0; i < 3; i++) { /* freed meanwhile? then the entry says so soon */
-            rc = ms_read(l->r, entry_addr, &e, sizeof e);
-            if (rc == MS_READ_GONE) return rc;
-            if (rc != MS_READ_OK || (uintptr_t)e.map != p->addr || e.gen != p->id >> 32) return MS_READ_OK;
+        /* Freed meanwhile?  A map's entry is cleared before its memory is given away: what is no map before
+         * the entry is read again, and is still named by it, is damage. */
+        for (int i = 0; i < 3; i++) {
             rc = ms_read(l->r, p->addr, &p->first, sizeof p->first);
             if (rc == MS_READ_GONE) return rc;
             if (rc == MS_READ_FAULT) p->first.cookie = UINT32_MAX;
             if (p->first.cookie == 0) return MS_READ_OK;
+            rc = ms_read(l->r, entry_addr, &e, sizeof e);
+            if (rc == MS_READ_GONE) return rc;
+            if (rc != MS_READ_OK || (uintptr_t)e.map != p->addr || e.gen != p->id >> 32) return MS_READ_OK;
         }
         report_no_map(l, p);
         return MS_READ_OK;

@@ -16,11 +16,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-/* Waiting for all maps of one snapshot together: a target with a million maps that never hold still must not
- * cost a million waits. */
-#define PATIENCE_NS 500000000u
 
 static bool power_of_two(uint32_t n) { return n && (n & (n - 1)) == 0; }
 
@@ -304,7 +299,8 @@ static enum ms_read read_once(struct ms_reader *r, uint64_t addr, int depth, str
 
 enum ms_read ms_raw_read(struct ms_reader *r, uint64_t addr, uint64_t id, uint32_t cookie, int depth,
                          struct ms_raw *out, enum ms_certainty *certainty, const char **doubt) {
-    bool held = false;
+    struct ms_raw sane;
+    bool held = false, has_sane = false;
     const char *bad = NULL;
     int tries = depth ? 4 : MS_TRIES;
     for (int i = 0; i < tries; i++) {
@@ -316,15 +312,14 @@ enum ms_read ms_raw_read(struct ms_reader *r, uint64_t addr, uint64_t id, uint32
             *doubt = NULL;
             return MS_READ_OK;
         }
-        /* A contradiction that holds still is damage, not a race; a few looks tell. */
-        if (held && bad && i >= 8) break;
-        if (r->waited_ns > PATIENCE_NS && i >= 1) break;
-        if (i < 4) continue;
-        nanosleep(&(struct timespec){.tv_nsec = 20000L * i}, NULL);
-        r->waited_ns += 20000u * (unsigned)i;
+        if (!bad) sane = *out, has_sane = true;
+        if (!ms_patient(r, i, held, has_sane)) break;
     }
-    *certainty = bad ? MS_DAMAGED : MS_CHANGING;
-    *doubt = bad              ? bad
+    /* A torn reading contradicts itself too: it is damage only if it holds still, or if none was ever sane. */
+    bool damaged = bad && (held || !has_sane);
+    if (bad && !damaged) *out = sane;
+    *certainty = damaged ? MS_DAMAGED : MS_CHANGING;
+    *doubt = damaged           ? bad
              : out->m.seq & 1 ? "its geometry was being changed each time it was read"
                               : "it changed each time it was read";
     return MS_READ_OK;

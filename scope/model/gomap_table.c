@@ -63,9 +63,20 @@ static void note_header(struct look *k, const struct gomap *m) {
     if (m->count > k->count_most) k->count_most = m->count;
 }
 
+/* Turn to one of the two arrays; without a second one the low array has no groups. */
+static int aim(struct look *k, bool low, struct ms_error *err) {
+    k->low = low;
+    k->g = low && !ms_raw_two_arrays(&k->raw) ? (struct ms_geom){0} : ms_raw_geom(&k->raw, low);
+    if (k->g.group_slots == 0) k->g.groups = 0;
+    if (k->g.groups > GROUPS_LOOK_MAX)
+        return ms_fail(err, MS_UNCERTAIN, "the table claims %llu groups, more than can be looked at",
+                       (unsigned long long)k->g.groups);
+    return MS_OK;
+}
+
 static int begin(struct look *k, struct ms_reader *r, const struct ms_map *m, bool low,
                  struct ms_error *err) {
-    *k = (struct look){.r = r, .low = low};
+    *k = (struct look){.r = r};
     if (m->certainty == MS_DAMAGED)
         return ms_fail(err, MS_UNCERTAIN, "the map is damaged: %s", m->doubt ? m->doubt : "?");
     enum ms_read rc = ms_raw_read(r, m->addr, m->id, GOMAP_COOKIE, 0, &k->raw, &k->sure, &k->doubt);
@@ -73,19 +84,11 @@ static int begin(struct look *k, struct ms_reader *r, const struct ms_map *m, bo
     if (rc == MS_READ_FAULT) return ms_fail(err, MS_GONE, "the map was freed while it was read");
     if (k->sure == MS_DAMAGED)
         return ms_fail(err, MS_UNCERTAIN, "the map is damaged: field %s cannot be right", k->doubt);
-    if (low && !ms_raw_two_arrays(&k->raw))
-        k->g = (struct ms_geom){0};
-    else
-        k->g = ms_raw_geom(&k->raw, low);
-    if (k->g.group_slots == 0) k->g.groups = 0;
-    if (k->g.groups > GROUPS_LOOK_MAX)
-        return ms_fail(err, MS_UNCERTAIN, "the table claims %llu groups, more than can be looked at",
-                       (unsigned long long)k->g.groups);
     k->split = k->raw.m.split;
     k->moves = k->first_moves = k->raw.side.moves;
     k->count_least = k->count_most = m->entries;
     note_header(k, &k->raw.m);
-    return MS_OK;
+    return aim(k, low, err);
 }
 
 /* Entries by which a bulk look may be wrong: those moved meanwhile, and by how much the count wandered,
@@ -126,6 +129,12 @@ static enum scan look_again(struct look *k, uint64_t first, uint64_t n, bool *ag
     *again = m.split != k->split && walked(k, k->split, m.split, first, first + n - 1);
     k->split = m.split;
     return SCAN_OK;
+}
+
+/* The last look, when the chains have been read too: what moved meanwhile counts. */
+static enum scan settle(struct look *k) {
+    bool again;
+    return look_again(k, 0, 1, &again);
 }
 
 static enum scan scan(struct look *k, uint64_t first, uint64_t count, chunk_fn fn, void *ctx) {
@@ -344,13 +353,16 @@ static int histograms(struct ms_reader *r, const struct ms_map *m, struct ms_det
         memset(d->chain, 0, sizeof d->chain);
         d->overflowed_groups = d->stash_quads = d->quads = d->error_bound = 0;
         d->histograms_complete = true;
+        /* One look at both arrays: what moves from one to the other in between belongs to its bound. */
+        int status = begin(&k, r, m, false, err);
         rc = SCAN_OK;
-        for (int low = 0; low < 2 && rc == SCAN_OK; low++) {
-            int status = begin(&k, r, m, low, err);
-            if (status) return status;
-            if (k.g.groups) rc = scan(&k, 0, k.g.groups, add_histograms, &h);
-            d->error_bound += error_bound(&k);
+        for (int low = 0; low < 2 && rc == SCAN_OK && status == MS_OK; low++) {
+            status = aim(&k, low, err);
+            if (status == MS_OK && k.g.groups) rc = scan(&k, 0, k.g.groups, add_histograms, &h);
         }
+        if (status) return status;
+        if (rc == SCAN_OK) rc = settle(&k);
+        d->error_bound = error_bound(&k);
     }
     if (rc == SCAN_GONE) return scan_error(rc, err);
     if (rc == SCAN_CHANGED) d->histograms_complete = false;

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { SPAN_MAX = 64 * 1024, SPAN_GAP = 4095 /* below the smallest page */ };
 
@@ -103,6 +104,18 @@ enum ms_read ms_read_string(struct ms_reader *r, uint64_t addr, size_t max, char
     s[max] = 0;
     *out = ms_grow(s, strlen(s) + 1, 1);
     return MS_READ_OK;
+}
+
+/* The patience is for all maps of a snapshot together: a million maps that never hold still must not cost a
+ * million waits. */
+bool ms_patient(struct ms_reader *r, int i, bool held, bool sane) {
+    enum { FEW = 8, AT_ONCE = 4, WAIT_NS = 20000, PATIENCE_NS = 500000000 };
+    if (held && i >= FEW) return false;
+    if (r->waited_ns > PATIENCE_NS && i >= (sane ? 1 : FEW)) return false;
+    if (i < AT_ONCE) return true;
+    nanosleep(&(struct timespec){.tv_nsec = (long)WAIT_NS * i}, NULL);
+    r->waited_ns += (uint64_t)WAIT_NS * (unsigned)i;
+    return true;
 }
 
 static enum ms_read buffer_read(void *ctx, uint64_t addr, void *buf, size_t len) {

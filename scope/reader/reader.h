@@ -7,6 +7,7 @@
 #ifndef MS_READER_H
 #define MS_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,12 @@ enum ms_read ms_read_batch(struct ms_reader *r, struct ms_batch_item *items, siz
 
 /* A NUL terminated string of at most max bytes (longer: cut).  *out is allocated. */
 enum ms_read ms_read_string(struct ms_reader *r, uint64_t addr, size_t max, char **out);
+
+/* Something in the target is read again and again until it holds still.  After reading i (0, 1, ...): is
+ * another one worth it?  `held`: it held still, but contradicted itself, which a few looks tell from a race;
+ * `sane`: some reading had no contradiction.  Waits a little between later readings, within the patience that
+ * all readings of one load share. */
+bool ms_patient(struct ms_reader *r, int i, bool held, bool sane);
 
 /* A reader over one buffer that pretends to lie at address `base`; for tests and fuzzing. */
 struct ms_buffer {
