@@ -165,6 +165,17 @@ static void aim(const struct gomap__side *s, const struct span *sp, struct targe
         t->empty[i] = (uint16_t)gomap__match_empty(s->w->dst.meta + (sp->to_first + i) * 16);
 }
 
+/* Sizes that are no constants where this is inlined are copied by 16 bytes, the last of which may overlap: a call of
+ * memcpy costs more than the few of a slot. */
+INLINE void copy_slot(uint8_t *restrict to, const uint8_t *restrict from, size_t size) {
+    if (__builtin_constant_p(size) || size < 16) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (size_t at = 0; at + 16 < size; at += 16) memcpy(to + at, from + at, 16);
+    memcpy(to + size - 16, from + size - 16, 16);
+}
+
 /* Place an entry in its home group; false if that is full (or not in sight).  size: of a slot. */
 INLINE bool place_home(const struct geom *dst, struct target *t, size_t size, const struct ent *e) {
     uint64_t group = gomap__group_of(e->pos, dst->ng), at = group - t->first;
@@ -172,7 +183,7 @@ INLINE bool place_home(const struct geom *dst, struct target *t, size_t size, co
     unsigned i = (unsigned)__builtin_ctz(t->empty[at]);
     t->empty[at] &= (uint16_t)(t->empty[at] - 1);
     dst->meta[group * 16 + i] = e->tag;
-    memcpy(dst->slots + (group * GOMAP_GROUP_SLOTS + i) * size, e->slot, size);
+    copy_slot(dst->slots + (group * GOMAP_GROUP_SLOTS + i) * size, e->slot, size);
     return true;
 }
 
@@ -230,6 +241,19 @@ static void move_entries(struct gomap *m, struct step *st, const struct span *sp
     drop_old_chain(m, st->chain);
 }
 
+/* Wipe the slots a quad's entries have left.  Empty ones hold nothing: of a sparse quad their lines are not touched. */
+INLINE void wipe_slots(uint8_t *slots, uint64_t full, size_t size) {
+    if (__builtin_popcountll(full) > GOMAP_QUAD_SLOTS / 2) {
+        unsigned last = 63 - (unsigned)__builtin_clzll(full);
+        memset(slots, 0, (last - last / 16 + 1) * size);
+        return;
+    }
+    for (; full; full &= full - 1) {
+        unsigned k = (unsigned)__builtin_ctzll(full);
+        memset(slots + (k - k / 16) * size, 0, size);
+    }
+}
+
 /* Both halves in one for a quad whose hashing calls nothing: positions are not listed first.  kc and size are constants
  * where it is inlined. */
 INLINE void move_plain(struct gomap *m, const struct span *sp, struct gomap_node *chain, uint32_t kc, size_t size) {
@@ -244,7 +268,8 @@ INLINE void move_plain(struct gomap *m, const struct span *sp, struct gomap_node
     st.ent = st.fixed, st.n = 0;
     aim(s, sp, &target);
     uint8_t *slots = src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, *meta = src.meta + sp->quad * 64;
-    for (uint64_t full = gomap__quad_full(meta, groups); full; full &= full - 1) {
+    const uint64_t all = gomap__quad_full(meta, groups);
+    for (uint64_t full = all; full; full &= full - 1) {
         unsigned k = (unsigned)__builtin_ctzll(full);
         struct ent e = {.slot = slots + (k - k / 16) * size, .tag = meta[k]}; /* a group has 15 slots */
         uint64_t key = 0;
@@ -267,10 +292,7 @@ INLINE void move_plain(struct gomap *m, const struct span *sp, struct gomap_node
     if (GOMAP__UNLIKELY(st.n)) place_others(m, &st, sp);
     if (GOMAP__UNLIKELY(chain != NULL)) drop_old_chain(m, chain);
     memset(src.meta + sp->quad * 64, 0, groups * (size_t)16);
-    if (GOMAP__LIKELY(groups == 4))
-        memset(src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, 0, GOMAP_QUAD_SLOTS * size);
-    else
-        wipe_source(m, sp->quad);
+    if (GOMAP__LIKELY(all != 0)) wipe_slots(slots, all, size);
 }
 
 /* Could n entries overflow a destination quad? */

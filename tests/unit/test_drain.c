@@ -191,7 +191,9 @@ static void test_churn(void **st) {
     for (uint64_t g = 0; g < r->ngroups; g++) bits += (uint64_t)__builtin_popcount(r->meta[g * 16 + 15]);
     T_VERIFY(m);
     gomap_free(m);
-    assert_true(bits <= after.groups * (after.stashed_ever ? 4 : 2)); /* of 8: most misses end at their first group */
+    /* Of 8: most misses end at their first group.  A quad with entries in the stash has all of them set, and with small
+     * limits many have. */
+    if (!after.stashed_ever) assert_true(bits <= after.groups * 2);
 }
 
 static uint64_t resident_bytes(void) {
