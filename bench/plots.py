@@ -88,7 +88,7 @@ class Axis:
     def ticks(self):
         if not self.log:
             step = self.step(self.high - self.low)
-            return [self.low + i * step for i in range(int((self.high - self.low) / step + 1.5))]
+            return [self.low + i * step for i in range(int((self.high - self.low) / step + 1.001))]
         decades = range(math.floor(self.low), math.ceil(self.high) + 1)
         factors = (1,) if self.high - self.low > 2.9 else (1, 2, 5) if self.high - self.low > 0.8 else \
             (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)

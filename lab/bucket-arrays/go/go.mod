@@ -1,0 +1,3 @@
+module arrays
+
+go 1.18

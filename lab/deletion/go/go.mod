@@ -1,0 +1,3 @@
+module deletion
+
+go 1.21

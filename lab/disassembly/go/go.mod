@@ -1,0 +1,3 @@
+module gomap.invalid/lab/disassembly
+
+go 1.21

@@ -1,0 +1,3 @@
+module evacuation
+
+go 1.21

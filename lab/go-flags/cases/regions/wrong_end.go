@@ -1,0 +1,12 @@
+//go:build wrongend
+
+package main
+
+import (
+	"context"
+	"runtime/trace"
+)
+
+func main() {
+	trace.EndRegion(context.Background(), "merge")
+}

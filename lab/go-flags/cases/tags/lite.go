@@ -1,0 +1,5 @@
+//go:build lite
+
+package main
+
+type record struct{ id int64 }

@@ -1,0 +1,3 @@
+module gomap.invalid/lab/go-flags
+
+go 1.21

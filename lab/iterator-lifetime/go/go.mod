@@ -1,0 +1,3 @@
+module iterate
+
+go 1.23.0

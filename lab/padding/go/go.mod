@@ -1,0 +1,3 @@
+module padding
+
+go 1.18

@@ -1,0 +1,3 @@
+module gomap.invalid/lab/profiles
+
+go 1.21

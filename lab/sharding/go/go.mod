@@ -1,0 +1,3 @@
+module sharding
+
+go 1.21

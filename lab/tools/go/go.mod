@@ -1,0 +1,3 @@
+module gomap.invalid/lab/tools
+
+go 1.21

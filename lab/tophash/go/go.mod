@@ -1,0 +1,3 @@
+module tophash
+
+go 1.21
