@@ -168,11 +168,11 @@ static bool evacuate(struct classic *m, uint64_t index) {
         m->pub.old_evacuated++;
         m->pub.counters.moved += half[0].entries + half[1].entries;
     }
-    if (index == m->pub.h.nevacuate) advance(m, total);
-    gomap__publish(m);
-    seq_end(m);
     if (moves && m->hooks.evacuate)
         m->hooks.evacuate(&m->pub, index, half[0].entries + half[1].entries, half[1].entries, m->hooks.ctx);
+    if (index == m->pub.h.nevacuate) advance(m, total); /* may end in the hook grow_done */
+    gomap__publish(m);
+    seq_end(m);
     return true;
 }
 

@@ -213,6 +213,7 @@ static void on_evacuate(const gomap_classic *m, size_t old, size_t entries, size
     struct log *l = ctx;
     (void)m, (void)old;
     assert_true(upper <= entries);
+    assert_int_equal(l->starts, l->dones + 1); /* between a growth's start and its end */
     l->evacuations++, l->moved += entries;
     if (++l->in_this_write > l->most_in_one_write) l->most_in_one_write = l->in_this_write;
 }
