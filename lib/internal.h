@@ -352,6 +352,16 @@ void gomap__set_limits(struct gomap *m);
 void gomap__set_delete_floor(struct gomap__side *s);
 bool gomap__returning(const struct gomap__side *s);
 
+/* ---- quad.c: one quad of a walk ------------------------------------------------------------------- */
+
+/* The source quad a step is about, its positions that are to move, and the groups they are at home in afterwards. */
+struct quad_span {
+    uint64_t quad, first, last, to_first, to_last;
+};
+struct quad_span gomap__next_quad(const struct gomap__side *s, bool grow);
+bool gomap__move_quad(struct gomap *m, struct quad_span *sp, size_t most, size_t *moved);
+void gomap__free_nodes(struct gomap *m, struct gomap_node *n);
+
 /* ---- walk.c: growth and shrink, step by step -------------------------------------------------------- */
 bool gomap__walk_begin(struct gomap *m, uint64_t ng);
 bool gomap__walk_step(struct gomap *m);
@@ -361,7 +371,6 @@ gomap_err gomap__make_room(struct gomap *m); /* before an insert that found coun
 gomap_err gomap__resize_now(struct gomap *m, uint64_t groups);
 bool gomap__return_piece(struct gomap *m);
 void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint64_t groups);
-void gomap__free_nodes(struct gomap *m, struct gomap_node *n);
 void gomap__free_walk(struct gomap *m);
 
 /* ---- shrink.c: when to shrink; empty and idle maps --------------------------------------------------- */

@@ -1,0 +1,427 @@
+/* lib/quad.c - one quad of a walk: its entries move to the groups that are their home afterwards.
+ *
+ * All of a quad goes in one pass where hashing calls nothing (move_plain).  Otherwise its entries are listed with their
+ * hashes (callbacks), nodes for chains are secured (allocation), and only then the table changes, with neither. Only
+ * when source and destination are the same quad (the lowest few of a range) is it copied out first.
+ *
+ * One write moves at most 128 entries, whatever the keys.  Inserts leave 92 in a quad, but walks may merge crowds of chosen
+ * keys on both sides of a border.  Of a quad with more than a step may move, a part goes, and split lies inside it:
+ *
+ *   old   |         quad 6         |                     a part is an arc of positions, and goes to other quads;
+ *         | stays         | moves  |                     what stays in this place under both geometries is not
+ *         first       split     last                     moved at all, only marked as displaced
+ */
+#include "internal.h"
+
+struct ent {
+    uint64_t pos;
+    uint8_t *slot, *from; /* from: its tophash byte in the source */
+    uint8_t tag;
+};
+#define INLINE static inline __attribute__((always_inline))
+enum { SPARE_SLACK = 4 };
+
+/* ---- one quad ------------------------------------------------------------------------------------- */
+
+struct step {
+    struct ent fixed[STEP_MAX], *ent;
+    size_t n, room;
+    struct gomap_node *chain;
+    bool stash;
+};
+
+static bool make_room_for(const struct gomap *m, struct step *st) {
+    if (st->n < st->room) return true;
+    /* a chain this long was merged by walks under chosen keys */
+    const gomap_alloc *al = gomap__allocator(m);
+    struct ent *more = gomap__alloc_part(al, 2 * st->room * sizeof *more, 16, 0);
+    if (!more) return false;
+    memcpy(more, st->ent, st->n * sizeof *more);
+    if (st->ent != st->fixed) gomap__dealloc(al, st->ent, st->room * sizeof *more, 16);
+    st->ent = more, st->room *= 2;
+    return true;
+}
+
+static uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
+    return gomap__pos(m->desc, gomap__hash_slot(m, slot));
+}
+
+/* List a quad's entries with their positions; false: no memory. */
+static bool collect(const struct gomap *m, const struct geom *g, uint64_t quad, struct step *st) {
+    const struct gomap_desc *d = m->desc;
+    for (unsigned i = 0; i < gomap__quad_groups(g->ng, quad); i++) {
+        uint8_t *meta = g->meta + quad * 64 + i * 16, *slots = g->slots + (quad * 4 + i) * GOMAP_GROUP_SLOTS * d->slot_size;
+        for (unsigned full = ~gomap__match_empty(meta) & 0x7fff; full; full &= full - 1) {
+            unsigned k = (unsigned)__builtin_ctz(full);
+            uint8_t *slot = slots + (size_t)k * d->slot_size;
+            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, meta + k, meta[k]};
+        }
+    }
+    for (struct gomap_node *n = st->chain; n; n = n->next) {
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
+            uint8_t *slot = gomap__node_slot(d, n, i);
+            if (!n->tag[i]) continue;
+            if (!make_room_for(m, st)) return false;
+            st->ent[st->n++] = (struct ent){slot_pos(m, slot), slot, &n->tag[i], n->tag[i]};
+        }
+    }
+    return true;
+}
+static_assert((int)STEP_MAX >= (int)GOMAP_QUAD_SLOTS, "the slots of a quad need no allocation");
+
+void gomap__free_nodes(struct gomap *m, struct gomap_node *n) {
+    for (struct gomap_node *next; n; n = next) {
+        next = n->next;
+        m->side->node_bytes -= m->desc->node_size;
+        gomap__cell_free(m, n, m->desc->node_size, m->desc->slot_align);
+    }
+}
+
+/* Nodes for the worst case: all entries of the step end in chains. */
+static bool secure_nodes(struct gomap *m, size_t entries) {
+    struct gomap__side *s = gomap__side(m);
+    while (s->w->nspare < (entries + 3) / 4 + SPARE_SLACK) {
+        struct gomap_node *n = gomap__cell_alloc(m, m->desc->node_size, m->desc->slot_align);
+        if (!n) return false;
+        s->pub.node_bytes += m->desc->node_size;
+        n->next = s->w->spare;
+        s->w->spare = n, s->w->nspare++;
+    }
+    return true;
+}
+
+/* Entries in the stash keep their quad: all groups the quad's positions can now be at home in say so. */
+static void mark_stashed(struct gomap *m, uint64_t first, uint64_t last) {
+    struct gomap__side *s = gomap__side(m);
+    for (uint64_t g = first; g <= last; g++) {
+        s->w->dst.meta[g * 16 + 15] = 0xff;
+        s->w->dst.links[g / 4] |= 1;
+    }
+}
+
+static void set_span(const struct gomap__side *s, struct quad_span *sp, uint64_t first, uint64_t last) {
+    sp->first = first, sp->last = last;
+    sp->to_first = gomap__group_of(first, s->w->dst.ng), sp->to_last = gomap__group_of(last, s->w->dst.ng);
+}
+
+/* The quad next to move, or what is left of it.  The walk remembers where it has come to: one division a quad. */
+struct quad_span gomap__next_quad(const struct gomap__side *s, bool grow) {
+    struct quad_span sp = {.quad = grow ? s->w->at - 1 : s->w->at};
+    if (grow)
+        set_span(s, &sp, gomap__border(sp.quad * 4, s->w->src.ng), s->w->pos - 1); /* 0, the start: wraps */
+    else if (sp.quad + 1 < gomap__quads(s->w->src.ng))
+        set_span(s, &sp, s->w->pos, gomap__border(sp.quad * 4 + 4, s->w->src.ng) - 1);
+    else
+        set_span(s, &sp, s->w->pos, UINT64_MAX);
+    return sp;
+}
+
+/* Does the quad hold positions of its own afterwards, too? */
+static bool overlaps(const struct gomap__side *s, const struct quad_span *sp) {
+    return !s->w->two_arrays && sp->to_first / 4 <= sp->quad && sp->quad <= sp->to_last / 4;
+}
+
+static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
+    struct gomap__side *s = gomap__side(m);
+    size_t bytes = (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size;
+    uint8_t *slots = s->w->src.slots + quad * bytes;
+    memcpy(s->w->scratch, slots, bytes);
+    memset(slots, 0, bytes);
+    for (size_t i = 0; i < st->n; i++)
+        if (st->ent[i].slot >= slots && st->ent[i].slot < slots + bytes)
+            st->ent[i].slot = s->w->scratch + (st->ent[i].slot - slots);
+}
+
+/* Free slots of the groups a quad's entries go to, kept in registers and L1: reading a group back that was just
+ * written byte by byte would stall on every entry. */
+struct target {
+    uint64_t first;
+    uint32_t n;
+    uint16_t empty[16];
+};
+
+static void aim(const struct gomap__side *s, const struct quad_span *sp, struct target *t) {
+    t->first = sp->to_first;
+    t->n = sp->to_last - sp->to_first < 16 ? (uint32_t)(sp->to_last - sp->to_first + 1) : 0;
+    for (uint32_t i = 0; i < t->n; i++)
+        t->empty[i] = (uint16_t)gomap__match_empty(s->w->dst.meta + (sp->to_first + i) * 16);
+}
+
+/* Sizes that are no constants where this is inlined are copied by 16 bytes, the last of which may overlap: a call of
+ * memcpy costs more than the few of a slot. */
+INLINE void copy_slot(uint8_t *restrict to, const uint8_t *restrict from, size_t size) {
+    if (__builtin_constant_p(size) || size < 16) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (size_t at = 0; at + 16 < size; at += 16) memcpy(to + at, from + at, 16);
+    memcpy(to + size - 16, from + size - 16, 16);
+}
+
+/* Place an entry in its home group; false if that is full (or not in sight).  size: of a slot. */
+INLINE bool place_home(const struct geom *dst, struct target *t, size_t size, const struct ent *e) {
+    uint64_t group = gomap__group_of(e->pos, dst->ng), at = group - t->first;
+    if (GOMAP__UNLIKELY(at >= t->n || !t->empty[at])) return false;
+    unsigned i = (unsigned)__builtin_ctz(t->empty[at]);
+    t->empty[at] &= (uint16_t)(t->empty[at] - 1);
+    dst->meta[group * 16 + i] = e->tag;
+    copy_slot(dst->slots + (group * GOMAP_GROUP_SLOTS + i) * size, e->slot, size);
+    return true;
+}
+
+/* Entries whose home is full. */
+static void place_others(struct gomap *m, struct step *st, const struct quad_span *sp) {
+    struct gomap__side *s = gomap__side(m);
+    for (size_t i = 0; i < st->n; i++) {
+        struct ent *e = &st->ent[i];
+        gomap_err err = GOMAP_OK;
+        if (GOMAP__UNLIKELY(e->pos < sp->first || e->pos > sp->last)) {
+            e->pos = sp->first; /* the user's hash changed its mind: stay in bounds */
+            s->pub.counters.inconsistent++;
+        }
+        memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
+    }
+}
+
+static void drop_old_chain(struct gomap *m, struct gomap_node *n) {
+    for (struct gomap_node *next; n; n = next) {
+        next = n->next;
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) m->side->chained -= n->tag[i] != 0;
+        m->side->nodes--;
+        n->next = NULL;
+        gomap__free_nodes(m, n);
+    }
+}
+
+static void wipe_source(struct gomap *m, uint64_t quad) {
+    const struct gomap__side *s = gomap__side(m);
+    size_t size = m->desc->slot_size, slots = gomap__quad_groups(s->w->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS;
+    if (s->w->src_mode == GOMAP_MODE_SMALL) slots = s->w->small_cap;
+    memset(s->w->src.slots + quad * GOMAP_QUAD_SLOTS * size, 0, slots * size);
+}
+
+/* The mutating half: no callback, no allocation. */
+static void move_entries(struct gomap *m, struct step *st, const struct quad_span *sp) {
+    struct gomap__side *s = gomap__side(m);
+    struct target target;
+    size_t n = st->n, put_off = 0;
+    bool overlap = overlaps(s, sp);
+    if (overlap) lift_out(m, st, sp->quad);
+    memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
+    if (s->w->src.links) s->w->src.links[sp->quad] = 0;
+    if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
+    aim(s, sp, &target);
+    for (size_t i = 0; i < n; i++)
+        if (!place_home(&s->w->dst, &target, m->desc->slot_size, &st->ent[i]))
+            st->ent[put_off++] = st->ent[i]; /* behind those already placed */
+    st->n = put_off;
+    place_others(m, st, sp);
+    if (overlap)
+        memset(s->w->scratch, 0, (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size);
+    else if (n)
+        wipe_source(m, sp->quad);
+    drop_old_chain(m, st->chain);
+}
+
+/* Wipe the slots a quad's entries have left.  Empty ones hold nothing: of a sparse quad their lines are not touched. */
+INLINE void wipe_slots(uint8_t *slots, uint64_t full, size_t size) {
+    if (__builtin_popcountll(full) > GOMAP_QUAD_SLOTS / 2) {
+        unsigned last = 63 - (unsigned)__builtin_clzll(full);
+        memset(slots, 0, (last - last / 16 + 1) * size);
+        return;
+    }
+    for (; full; full &= full - 1) {
+        unsigned k = (unsigned)__builtin_ctzll(full);
+        memset(slots + (k - k / 16) * size, 0, size);
+    }
+}
+
+/* Both halves in one for a quad whose hashing calls nothing: positions are not listed first.  kc and size are constants
+ * where it is inlined. */
+INLINE void move_plain(struct gomap *m, const struct quad_span *sp, struct gomap_node *chain, uint32_t kc, size_t size) {
+    struct gomap__side *s = gomap__side(m);
+    const struct geom src = s->w->src, dst = s->w->dst;
+    const unsigned groups = gomap__quad_groups(src.ng, sp->quad);
+    const bool aes = m->hash_kind == GOMAP_HASH_AES; /* copies: for all the compiler knows, the stores below change *m */
+    uint64_t seed[4];
+    memcpy(seed, m->seed, sizeof seed);
+    struct target target;
+    struct step st;
+    st.ent = st.fixed, st.n = 0;
+    aim(s, sp, &target);
+    uint8_t *slots = src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, *meta = src.meta + sp->quad * 64;
+    const uint64_t all = gomap__quad_full(meta, groups);
+    for (uint64_t full = all; full; full &= full - 1) {
+        unsigned k = (unsigned)__builtin_ctzll(full);
+        struct ent e = {.slot = slots + (k - k / 16) * size, .tag = meta[k]}; /* a group has 15 slots */
+        uint64_t key = 0;
+        if (kc == KC_8 || kc == KC_4) {
+            memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
+            e.pos = GOMAP__LIKELY(aes) ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
+        } else {
+            e.pos = slot_pos(m, e.slot);
+        }
+        if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+    }
+    for (struct gomap_node *n = chain; n; n = n->next)
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
+            struct ent e = {.slot = gomap__node_slot(m->desc, n, i), .tag = n->tag[i]};
+            if (!e.tag) continue;
+            e.pos = slot_pos(m, e.slot);
+            if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+        }
+    if (src.links) src.links[sp->quad] = 0;
+    if (GOMAP__UNLIKELY(st.n)) place_others(m, &st, sp);
+    if (GOMAP__UNLIKELY(chain != NULL)) drop_old_chain(m, chain);
+    memset(src.meta + sp->quad * 64, 0, groups * (size_t)16);
+    if (GOMAP__LIKELY(all != 0)) wipe_slots(slots, all, size);
+}
+
+/* Could n entries overflow a destination quad? */
+static bool may_chain(const struct gomap *m, size_t n, const struct quad_span *sp) {
+    const struct gomap__side *s = gomap__side(m);
+    uint64_t from = sp->to_first / 4, to = sp->to_last / 4;
+    if (to - from > 8) return true; /* not worth a look at each (a huge reserve) */
+    for (uint64_t q = from; q <= to; q++) {
+        unsigned held = !s->w->two_arrays && q == sp->quad ? 0 : gomap__quad_count(&s->w->dst, q);
+        if (held + n > gomap__quad_groups(s->w->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
+    }
+    return false;
+}
+
+/* ---- a quad in parts ------------------------------------------------------------------------------- */
+
+/* Entries at most `width` positions away from the end of the span that moves first. */
+static size_t count_within(const struct step *st, const struct quad_span *sp, bool grow, uint64_t width) {
+    size_t n = 0;
+    for (size_t i = 0; i < st->n; i++) n += (grow ? sp->last - st->ent[i].pos : st->ent[i].pos - sp->first) <= width;
+    return n;
+}
+
+/* Narrow the span to a part of at most `most` entries that leaves its quad; false: nothing in the span leaves it.  A single
+ * position is never divided: its entries came by inserts, and are fewer. */
+static bool choose_part(const struct gomap__side *s, const struct step *st, struct quad_span *sp, bool grow, size_t most) {
+    uint64_t width = 0, first = sp->first, last = sp->last;
+    for (uint64_t bit = UINT64_C(1) << 63; bit; bit >>= 1)
+        if (count_within(st, sp, grow, width | bit) <= most) width |= bit;
+    grow ? (first = last - width) : (last = first + width);
+    if (overlaps(s, sp)) {
+        uint64_t border = gomap__border(sp->quad * 4 + (grow ? 4 : 0), s->w->dst.ng); /* of what stays */
+        if (sp->to_first / 4 == sp->to_last / 4) return false;
+        if (grow && first < border) first = border;
+        if (!grow && last >= border) last = border - 1;
+    }
+    set_span(s, sp, first, last);
+    return true;
+}
+
+static void drop_empty_nodes(struct gomap *m, uintptr_t *link) {
+    struct gomap_node *kept = NULL;
+    for (struct gomap_node *n = gomap__link_node(*link), *next; n; n = next) {
+        static const uint8_t none[GOMAP_NODE_SLOTS];
+        next = n->next;
+        n->next = NULL;
+        if (memcmp(n->tag, none, sizeof none))
+            n->next = kept, kept = n;
+        else
+            m->side->nodes--, gomap__free_nodes(m, n);
+    }
+    *link = (uintptr_t)kept | (*link & 1);
+}
+
+/* Move the entries of a part, one by one: the rest of the quad stays as it is, chain and overflow bytes included. */
+static size_t move_part(struct gomap *m, const struct step *st, const struct quad_span *sp) {
+    struct gomap__side *s = gomap__side(m);
+    const uint8_t *meta = s->w->src.meta + sp->quad * 64;
+    size_t moved = 0;
+    if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
+    for (size_t i = 0; i < st->n; i++) {
+        const struct ent *e = &st->ent[i];
+        gomap_err err = GOMAP_OK;
+        if (e->pos < sp->first || e->pos > sp->last) continue;
+        memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
+        memset(e->slot, 0, m->desc->slot_size);
+        if (e->from < meta || e->from >= meta + 64) s->pub.chained--;
+        *e->from = 0;
+        moved++;
+    }
+    drop_empty_nodes(m, &s->w->src.links[sp->quad]); /* more than a step: not a small table */
+    return moved;
+}
+
+/* All that is left stays in the quad: its entries keep their slots, which may lie beside their new home groups. */
+static void stay(struct gomap *m, const struct step *st, const struct quad_span *sp) {
+    const struct geom *dst = &gomap__side(m)->w->dst;
+    if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
+    for (size_t i = 0; i < st->n; i++)
+        dst->meta[gomap__group_of(st->ent[i].pos, dst->ng) * 16 + 15] |= (uint8_t)(1u << (st->ent[i].tag >> 5));
+}
+
+/* More entries than a step may move.  Returns those that moved; *sp becomes what they were. */
+static size_t move_some(struct gomap *m, struct step *st, struct quad_span *sp, size_t most) {
+    struct gomap__side *s = gomap__side(m);
+    for (size_t i = 0; i < st->n; i++) {
+        uint64_t *pos = &st->ent[i].pos;
+        if (*pos < sp->first || *pos > sp->last) *pos = sp->first, s->pub.counters.inconsistent++;
+    }
+    if (choose_part(s, st, sp, s->w->dst.ng > s->w->src.ng, most)) return move_part(m, st, sp);
+    stay(m, st, sp);
+    return 0;
+}
+
+/* ---- a step ---------------------------------------------------------------------------------------- */
+
+/* Move a quad over itself, or a crowded one, or with entries in the stash, or one whose keys the user hashes. */
+static bool move_any(struct gomap *m, struct quad_span *sp, size_t most, size_t *moved) {
+    struct gomap__side *s = gomap__side(m);
+    struct step st;
+    st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
+    st.chain = s->w->src.links ? gomap__link_node(s->w->src.links[sp->quad]) : NULL;
+    st.stash = s->w->src.links && gomap__link_stash(s->w->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
+    bool ok = collect(m, &s->w->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
+    *moved = st.n;
+    if (ok && st.n > most)
+        *moved = move_some(m, &st, sp, most);
+    else if (ok)
+        move_entries(m, &st, sp);
+    if (st.ent != st.fixed) gomap__dealloc(gomap__allocator(m), st.ent, st.room * sizeof *st.ent, 16);
+    return ok;
+}
+
+/* Entries of a quad that may be moved in one go, -1: none may. */
+static int plain_entries(const struct gomap *m, const struct quad_span *sp, size_t most, struct gomap_node **chain) {
+    const struct gomap__side *s = gomap__side(m);
+    uintptr_t link = s->w->src.links ? s->w->src.links[sp->quad] : 0;
+    if (m->desc->flags & GOMAP_F_USER_HASH || gomap__link_stash(link)) return -1;
+    if (overlaps(s, sp)) return -1;
+    unsigned n = gomap__quad_count(&s->w->src, sp->quad);
+    *chain = gomap__link_node(link);
+    for (const struct gomap_node *at = *chain; at && n <= most; at = at->next)
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) n += at->tag[i] != 0;
+    return n <= most ? (int)n : -1;
+}
+
+/* Move a quad, of more than `most` entries a part: *sp becomes that.  false: no memory, nothing happened. */
+bool gomap__move_quad(struct gomap *m, struct quad_span *sp, size_t most, size_t *moved) {
+    const struct gomap_desc *d = m->desc;
+    struct gomap__side *s = gomap__side(m);
+    struct gomap_node *chain;
+    int plain = plain_entries(m, sp, most, &chain);
+    size_t n = (size_t)plain;
+    if (plain < 0) return move_any(m, sp, most, moved);
+    *moved = n;
+    if (!n) {
+        memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
+        return true;
+    }
+    if (may_chain(m, n, sp) && !secure_nodes(m, n)) return false;
+    if (d->key_class == KC_8 && d->slot_size == 16)
+        move_plain(m, sp, chain, KC_8, 16);
+    else if (d->key_class == KC_8)
+        move_plain(m, sp, chain, KC_8, d->slot_size);
+    else if (d->key_class == KC_4 && d->slot_size == 8)
+        move_plain(m, sp, chain, KC_4, 8);
+    else
+        move_plain(m, sp, chain, d->key_class == KC_4 ? KC_FIXED : d->key_class, d->slot_size);
+    return true;
+}
