@@ -355,7 +355,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < s.maps && i < 12; i++) look_closer(&r, &s, &s.map[i], sink);
     ms_view_totals(s.map, s.maps, &totals);
     if (drawn) {
-        ms_json_list(sink, "list", &s, &totals, s.map, s.maps);
+        ms_json_list(sink, "list", &s, &totals, s.map, s.maps, NULL);
         ms_table_list(sink, &(struct ms_style){.width = 80}, s.map, s.maps);
         ms_html_list(sink, &s, &totals, s.map, s.maps);
     }

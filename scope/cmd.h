@@ -3,6 +3,8 @@
 #define MS_CMD_H
 
 #include "error.h"
+#include "freeze/freeze.h"
+#include "model/holders.h"
 #include "model/model.h"
 #include "out/out.h"
 #include "reader/process.h"
@@ -25,14 +27,21 @@ struct ms_cmd {
     FILE *out;
     const char *target, *map;
     const char *sort;
+    const char *exe; /* --exe; NULL: the program's own file */
     struct ms_filter filter;
     size_t limit; /* rows; 0: all */
+    enum ms_by by;
+    bool has_by, expand;
+    bool has_hex, show_data;
+    uint64_t hex; /* number of a group */
     double interval;
-    bool resident, once;
+    bool resident, once, retained;
     bool documented; /* a JSON document was written */
     struct ms_output svg, png, html;
     bool has_range;
     uint64_t first, groups; /* --range, --group */
+    enum ms_mode mode;       /* how the target is read */
+    struct ms_keeper keeper; /* holds it, unless it is read while it runs */
 };
 
 struct ms_verb {
@@ -52,6 +61,7 @@ int ms_cmd_list(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_show(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_holders(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_version(struct ms_cmd *cmd, struct ms_error *err);
 
 /* ---- options.c --------------------------------------------------------------------------------- */
@@ -68,9 +78,16 @@ struct ms_session {
     size_t roots, room, image_room;
     size_t images, mappings, elf32;
     bool main_is_32bit;
+    const char *exe;  /* whose debug information is used; NULL: the program's own */
+    struct ms_go *go; /* NULL: not a Go program, or not looked at as one */
+    struct ms_elf *go_elf;
+    struct ms_registers *registers; /* of its threads, when it was held */
+    size_t threads;
+    bool late;          /* it ran again before all was read */
+    uint64_t paused_ns; /* all pauses together */
 };
-/* Of a PID or a name. Refuses targets without maps. */
-int ms_session_open(struct ms_session *s, const char *target, struct ms_error *err);
+/* Of a PID, a name or core:FILE[,EXE]. Refuses targets without maps. */
+int ms_session_open(struct ms_session *s, const struct ms_cmd *cmd, struct ms_error *err);
 /* Of one pid; a target without maps is MS_OK with roots 0. */
 int ms_session_open_pid(struct ms_session *s, int pid, struct ms_error *err);
 void ms_session_close(struct ms_session *s);
@@ -78,6 +95,13 @@ void ms_session_close(struct ms_session *s);
 int ms_session_find(struct ms_session *s, struct ms_error *err);
 int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
                         struct ms_error *err);
+/* A snapshot of all maps, of the target held as --stop or --snapshot say: reads that follow see it as it was then. */
+int ms_session_look(struct ms_cmd *cmd, struct ms_session *s, bool resident, struct ms_snapshot *out,
+                    struct ms_error *err);
+/* All is read: let a stopped target go, and say in snap for how long it was held. */
+int ms_session_thaw(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap, struct ms_error *err);
+/* MS_UNCERTAIN, with a line, if the target is a core file that was cut, or ran again too early; else MS_OK. */
+int ms_session_whole(const struct ms_session *s, struct ms_error *err);
 /* Open the target, take a snapshot, find cmd->map in it. */
 int ms_session_map(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap,
                    const struct ms_map **map, struct ms_error *err);
@@ -86,6 +110,27 @@ int ms_session_select(struct ms_cmd *cmd, struct ms_snapshot *snap, struct ms_to
                       struct ms_error *err);
 /* MS_UNCERTAIN if anything in it is, else MS_OK; prints notes to stderr when the output is a table. */
 int ms_session_verdict(struct ms_cmd *cmd, const struct ms_snapshot *snap, struct ms_error *err);
+
+/* ---- cmd_go.c: Go programs ---------------------------------------------------------------------- */
+/* Open the target as a Go program if it is one.  MS_UNCERTAIN: a Go this version does not know. */
+int ms_session_go_open(struct ms_session *s, struct ms_error *err);
+/* Walk its heap and add its maps. */
+int ms_session_go_maps(struct ms_session *s, struct ms_snapshot *out, struct ms_error *err);
+void ms_session_go_close(struct ms_session *s);
+bool ms_bytes_of_memory(void *ctx, uint64_t addr, void *buf, size_t len); /* ctx: a reader */
+bool ms_bytes_of_file(void *ctx, uint64_t at, void *buf, size_t len);     /* ctx: a descriptor */
+
+/* ---- cmd_holders.c ------------------------------------------------------------------------------ */
+/* Who holds a map of a Go program, after a snapshot: at most `most` paths, and on request what it retains. */
+int ms_session_go_holders(struct ms_session *s, const struct ms_map *m, size_t most, bool retained,
+                          struct ms_holders *out, struct ms_error *err);
+
+extern const char ms_retained_go_only[]; /* the line for other programs */
+
+/* ---- cmd_scan.c ---------------------------------------------------------------------------------- */
+/* The same of a C program, by a conservative scan of its writable memory. */
+int ms_session_scan(struct ms_session *s, const struct ms_map *m, size_t most, struct ms_holders *out,
+                    struct ms_error *err);
 
 /* ---- output.c ---------------------------------------------------------------------------------- */
 int ms_output_open(struct ms_output *o, struct ms_error *err);

@@ -11,6 +11,7 @@
 #include "cmd.h"
 
 #include "elf/elfscan.h"
+#include "reader/core.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,8 +36,9 @@ static int find_pid(const char *target, int *pid, struct ms_error *err) {
         *pid = (int)v;
         return MS_OK;
     }
-    if (strncmp(target, "core:", 5) == 0 || strncmp(target, "rec:", 4) == 0)
-        return ms_fail(err, MS_USAGE, "target '%s': this version reads live processes only", target);
+    if (strncmp(target, "rec:", 4) == 0)
+        return ms_fail(err, MS_USAGE, "target '%s': this version reads processes and core files only",
+                       target);
     int *all;
     size_t n = *target ? ms_process_named(target, &all) : (all = NULL, 0);
     int status = MS_OK;
@@ -56,11 +58,11 @@ static int find_pid(const char *target, int *pid, struct ms_error *err) {
 
 /* ---- images and roots -------------------------------------------------------------------------- */
 
-static bool memory_get(void *ctx, uint64_t addr, void *buf, size_t len) {
+bool ms_bytes_of_memory(void *ctx, uint64_t addr, void *buf, size_t len) {
     return ms_read(ctx, addr, buf, len) == MS_READ_OK;
 }
 
-static bool file_get(void *ctx, uint64_t at, void *buf, size_t len) {
+bool ms_bytes_of_file(void *ctx, uint64_t at, void *buf, size_t len) {
     int fd = *(int *)ctx;
     size_t have = 0;
     if (at > INT64_MAX - len) return false;
@@ -120,7 +122,7 @@ static int keep_roots(struct ms_session *s, const struct ms_image *im, const str
 }
 
 static int look_into(struct ms_session *s, const struct ms_image *im, struct ms_error *err) {
-    struct ms_bytes memory = {memory_get, &s->process.reader};
+    struct ms_bytes memory = {ms_bytes_of_memory, &s->process.reader};
     struct ms_found found = {.count = 0};
     struct ms_elf *elf = ms_alloc(sizeof *elf);
     size_t kept = 0;
@@ -144,7 +146,7 @@ static int look_into(struct ms_session *s, const struct ms_image *im, struct ms_
     if (status == MS_OK && kept == 0 && !is_barren(im)) {
         int fd = ms_image_open(&s->process, im);
         if (fd >= 0) {
-            struct ms_bytes file = {file_get, &fd};
+            struct ms_bytes file = {ms_bytes_of_file, &fd};
             ms_elf_file_notes(elf, file, ms_gomap_note_owner, ms_gomap_note_type, &found);
             ms_elf_file_symbol(elf, file, ms_gomap_symbol, &found);
             if (found.count)
@@ -177,33 +179,90 @@ int ms_session_open_pid(struct ms_session *s, int pid, struct ms_error *err) {
     return status;
 }
 
-int ms_session_open(struct ms_session *s, const char *target, struct ms_error *err) {
-    int pid = 0, status = find_pid(target, &pid, err);
+/* FILE[,EXE]; a comma in FILE is part of its name if there is such a file. */
+static int open_core(struct ms_session *s, const char *files, struct ms_error *err) {
+    const char *comma = access(files, F_OK) == 0 ? NULL : strrchr(files, ',');
+    char *file = ms_strdup(files);
+    if (comma) file[comma - files] = 0;
+    int status = ms_core_open(&s->process, file, comma ? comma + 1 : NULL, err);
+    free(file);
+    if (status == MS_OK) status = ms_session_find(s, err);
+    return status;
+}
+
+/* No maps, or none that can be read: if the reason is what the core lacks, say that.  Else `status`, and the line stays. */
+static int core_without_maps(struct ms_session *s, int status, struct ms_error *err) {
+    if (!s->process.core) return status;
+    char *lacks = ms_core_lacks(s->process.core), *strangers = ms_core_strangers(s->process.core);
+    if (lacks || strangers)
+        status = ms_fail(err, MS_UNCERTAIN, "no maps can be seen: %s%s%s", lacks ? lacks : "",
+                         lacks && strangers ? "; " : "", strangers ? strangers : "");
+    free(lacks);
+    free(strangers);
+    return status;
+}
+
+int ms_session_open(struct ms_session *s, const struct ms_cmd *cmd, struct ms_error *err) {
+    const char *target = cmd->target;
+    int pid = 0, status = MS_OK;
     *s = (struct ms_session){0};
     s->process = (struct ms_process){.dir_fd = -1, .mem_fd = -1, .pagemap_fd = -1, .pid_fd = -1};
-    if (status == MS_OK) status = ms_session_open_pid(s, pid, err);
+    if (strncmp(target, "core:", 5) == 0) {
+        status = open_core(s, target + 5, err);
+    } else {
+        status = find_pid(target, &pid, err);
+        if (status == MS_OK) status = ms_session_open_pid(s, pid, err);
+    }
+    s->exe = cmd->exe;
     if (status) return status;
-    if (s->roots) return MS_OK;
+    status = ms_session_go_open(s, err);
+    if (status == MS_UNCERTAIN) status = core_without_maps(s, status, err);
+    if (status) return status;
+    if (s->exe && !s->go)
+        return ms_fail(err, MS_USAGE, "--exe is for Go programs: process %d (%s) is none", s->process.pid,
+                       s->process.comm);
+    if (s->roots || s->go) return MS_OK;
     status = ms_process_check(&s->process, err);
+    if (status == MS_OK) status = core_without_maps(s, MS_OK, err);
     if (status) return status;
     if (s->main_is_32bit || (s->images == 0 && s->elf32))
         return ms_fail(err, MS_UNCERTAIN,
-                       "process %d (%s) is a 32-bit program: mapscope reads 64-bit ones only", pid,
+                       "process %d (%s) is a 32-bit program: mapscope reads 64-bit ones only", s->process.pid,
                        s->process.comm);
     return ms_fail(err, MS_USAGE,
-                   "process %d (%s) does not use gomap: none of its %zu ELF images describes maps", pid,
-                   s->process.comm, s->images);
+                   "process %d (%s) does not use gomap: none of its %zu ELF images describes maps",
+                   s->process.pid, s->process.comm, s->images);
 }
 
 void ms_session_close(struct ms_session *s) {
     for (size_t i = 0; i < s->roots; i++) free(s->image[i]);
     free(s->image);
     free(s->root);
+    ms_session_go_close(s);
+    free(s->registers);
     ms_process_close(&s->process);
     *s = (struct ms_session){0};
 }
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
+
+/* What a core file is, and what it lacks. */
+static void describe_core(const struct ms_core *c, struct ms_snapshot *out) {
+    char *lacks = ms_core_lacks(c);
+    out->target.core = ms_strdup(c->path);
+    out->target.signal = c->elf.signal.si_signo;
+    out->target.threads = c->elf.threads;
+    out->uncertain = lacks != NULL;
+    if (lacks) ms_snapshot_note(out, "%s", lacks);
+    free(lacks);
+}
+
+/* Files that were missed while it was read. */
+static void note_strangers(const struct ms_core *c, struct ms_snapshot *out) {
+    char *strangers = ms_core_strangers(c);
+    if (strangers) ms_snapshot_note(out, "%s", strangers);
+    free(strangers);
+}
 
 int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
                         struct ms_error *err) {
@@ -217,11 +276,16 @@ int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, str
                                      .age_ns = ms_process_age_ns(p),
                                      .rss_bytes = ms_process_rss(p),
                                      .images = s->images,
-                                     .mappings = s->mappings};
+                                     .mappings = s->mappings,
+                                     .mode = p->core ? MS_MODE_CORE : MS_MODE_LIVE};
+    if (p->core) describe_core(p->core, out);
     for (size_t i = 0; status == MS_OK && i < s->roots; i++) {
         bool is_root;
         status = ms_gomap_load(&p->reader, s->root[i], s->image[i], want_maps, out, &is_root, err);
     }
+    if (status == MS_OK && s->go && want_maps) status = ms_session_go_maps(s, out, err);
+    if (status == MS_UNCERTAIN) status = core_without_maps(s, status, err);
+    if (p->core) note_strangers(p->core, out);
     for (size_t i = 0; status == MS_OK && i < out->maps; i++) {
         ms_view_figures(&out->map[i]);
         if (resident) status = ms_map_resident(&p->reader, out, &out->map[i], err);
@@ -234,11 +298,76 @@ int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, str
     return status;
 }
 
+/* ---- targets held still ------------------------------------------------------------------------- */
+
+static const char ran_again[] = "the target was let go before all was read: what was read then is of other moments";
+
+static int freeze(struct ms_cmd *cmd, struct ms_session *s, struct ms_freeze_reply *got, struct ms_error *err) {
+    struct ms_process *p = &s->process;
+    struct ms_freeze_request q = {.order = cmd->mode == MS_MODE_STOP ? MS_FREEZE : MS_COPY,
+                                  .pid = p->pid,
+                                  .start_ticks = p->start_ticks};
+    int status = ms_keeper_ask(&cmd->keeper, &q, got, err);
+    if (status == MS_OK) {
+        free(s->registers);
+        s->registers = NULL;
+        status = ms_keeper_registers(&cmd->keeper, got, &s->registers, err);
+        s->threads = status == MS_OK ? (size_t)got->thread_count : 0;
+    }
+    if (status == MS_OK && got->copy) status = ms_process_use_copy(p, got->copy, err);
+    p->reader.still = status == MS_OK;
+    return status;
+}
+
+/* A map stopped between two stores that belong together contradicts itself.  That is rare, and another moment will do. */
+int ms_session_look(struct ms_cmd *cmd, struct ms_session *s, bool resident, struct ms_snapshot *out,
+                    struct ms_error *err) {
+    enum { MOMENTS = 5 };
+    if (cmd->mode == MS_MODE_LIVE) return ms_session_snapshot(s, true, resident, out, err);
+    if (s->process.core)
+        return ms_fail(err, MS_USAGE, "a core file does not run: --stop and --snapshot are for processes");
+    for (int i = 0; i < MOMENTS; i++) {
+        struct ms_freeze_reply got = {.pause_ns = 0};
+        int status = freeze(cmd, s, &got, err);
+        ms_snapshot_free(out);
+        if (status == MS_OK) status = ms_session_snapshot(s, true, resident, out, err);
+        out->target.mode = cmd->mode;
+        out->target.pause_ns = s->paused_ns += got.pause_ns;
+        if (status || !out->uncertain || i + 1 == MOMENTS) return status;
+        status = ms_session_thaw(cmd, s, out, err);
+        if (status || s->late) return status;
+    }
+    return MS_OK;
+}
+
+int ms_session_thaw(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap, struct ms_error *err) {
+    struct ms_freeze_reply got;
+    if (cmd->mode != MS_MODE_STOP || s->late) return MS_OK;
+    int status = ms_keeper_ask(&cmd->keeper, &(struct ms_freeze_request){.order = MS_THAW}, &got, err);
+    if (status) return status;
+    s->process.reader.still = false;
+    snap->target.pause_ns = s->paused_ns += got.pause_ns;
+    snap->target.late = s->late = got.late;
+    if (!got.late) return MS_OK;
+    snap->uncertain = true;
+    ms_snapshot_note(snap, "%s", ran_again);
+    return MS_OK;
+}
+
+int ms_session_whole(const struct ms_session *s, struct ms_error *err) {
+    char *why = s->process.core ? ms_core_lacks(s->process.core) : NULL;
+    if (s->late) return ms_fail(err, MS_UNCERTAIN, "%s", ran_again);
+    if (!why) return MS_OK;
+    ms_fail(err, MS_UNCERTAIN, "%s", why);
+    free(why);
+    return MS_UNCERTAIN;
+}
+
 int ms_session_map(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap,
                    const struct ms_map **map, struct ms_error *err) {
     ms_snapshot_init(snap);
-    int status = ms_session_open(s, cmd->target, err);
-    if (status == MS_OK) status = ms_session_snapshot(s, true, false, snap, err);
+    int status = ms_session_open(s, cmd, err);
+    if (status == MS_OK) status = ms_session_look(cmd, s, false, snap, err);
     if (status) return status;
     status = ms_view_find(snap, cmd->map, map, err);
     if (status && !cmd->json)

@@ -126,31 +126,24 @@ static void put_json(struct ms_cmd *cmd, struct ms_snapshot *snap, const struct 
     ms_json_end(&j);
 }
 
-static int put_screen(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap,
-                      const struct ms_detail *d, const struct ms_heat *h, const struct ms_picture *whole,
-                      struct ms_error *err) {
+/* g: the groups one by one; NULL: a picture. */
+static void put_screen(struct ms_cmd *cmd, struct ms_snapshot *snap, const struct ms_detail *d,
+                       const struct ms_heat *h, const struct ms_picture *whole, const struct ms_group *g,
+                       size_t n) {
     struct picture p;
-    struct ms_group *g = NULL;
-    size_t n = 0;
-    int status = MS_OK;
-    bool listed = cmd->has_range && cmd->groups <= GROUPS_LISTED;
-    if (listed)
-        status = ms_map_groups(&s->process.reader, snap, &d->map, cmd->first, cmd->groups, &g, &n, err);
-    if (status) return status;
     coarsen(h, ms_halfblock_cells(&cmd->style), whole, &p);
     cmd->documented = cmd->json;
     if (cmd->json)
         put_json(cmd, snap, d, h, &p, g, n);
-    else if (listed)
+    else if (g)
         ms_halfblock_groups(cmd->out, &cmd->style, g, n);
     else
         ms_halfblock_heat(cmd->out, &cmd->style, &p.p);
     if (!cmd->json && h->moved)
         fprintf(cmd->out, "error bound: %" PRIu64 " entries came, went or moved while it was read\n",
                 h->moved);
+    if (!cmd->json) ms_table_mode(cmd->out, &cmd->style, snap);
     drop_picture(&p);
-    free(g);
-    return MS_OK;
 }
 
 static int put_files(struct ms_cmd *cmd, const struct ms_heat *h, const struct ms_picture *whole,
@@ -176,6 +169,8 @@ int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err) {
     struct ms_detail d = {0};
     struct ms_heat h = {.moved = 0};
     const struct ms_map *map = NULL;
+    struct ms_group *g = NULL;
+    size_t n = 0;
     uint64_t first = cmd->has_range ? cmd->first : 0, groups = cmd->has_range ? cmd->groups : UINT32_MAX;
     int status = ms_session_map(cmd, &s, &snap, &map, err);
     if (status == MS_OK) status = ms_map_detail_head(&s.process.reader, map, &d, err);
@@ -184,6 +179,9 @@ int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err) {
                          d.map.groups);
     size_t finest = cmd->png.path ? MS_PNG_CELLS : MS_SVG_CELLS;
     if (status == MS_OK) status = ms_heat_load(&s, &snap, &d, first, groups, finest, &h, err);
+    if (status == MS_OK && cmd->has_range && groups <= GROUPS_LISTED)
+        status = ms_map_groups(&s.process.reader, &snap, &d.map, first, groups, &g, &n, err);
+    if (status == MS_OK) status = ms_session_thaw(cmd, &s, &snap, err);
     if (s.process.mem_fd >= 0 && (status == MS_OK || status == MS_GONE)) {
         struct ms_error why = *err;
         if (ms_process_check(&s.process, &why)) status = MS_GONE, *err = why;
@@ -196,11 +194,13 @@ int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err) {
                                    .split = d.split,
                                    .lo_groups = d.lo_groups,
                                    .two_arrays = d.two_arrays};
-        status = put_screen(cmd, &s, &snap, &d, &h, &whole, err);
-        if (status == MS_OK) status = put_files(cmd, &h, &whole, err);
+        put_screen(cmd, &snap, &d, &h, &whole, g, n);
+        status = put_files(cmd, &h, &whole, err);
     }
     if (status == MS_OK && d.map.certainty != MS_EXACT)
         status = ms_fail(err, MS_UNCERTAIN, "%s", d.map.doubt ? d.map.doubt : "the map was changing");
+    if (status == MS_OK) status = ms_session_whole(&s, err);
+    free(g);
     ms_heat_free(&h);
     ms_detail_free(&d);
     ms_snapshot_free(&snap);

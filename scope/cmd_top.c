@@ -61,7 +61,7 @@ static int look(struct ms_cmd *cmd, struct view *v, const struct ms_style *st, F
         v->uncertain = snap.uncertain;
         if (cmd->json) {
             cmd->documented = true;
-            ms_json_list(f, "top", &snap, &totals, snap.map, n);
+            ms_json_list(f, "top", &snap, &totals, snap.map, n, NULL);
         } else {
             ms_table_target(f, st, &snap);
             ms_table_totals(f, st, &totals, n);
@@ -188,7 +188,7 @@ int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err) {
     const char *sort = cmd->sort ? cmd->sort : "bytes";
     v.reverse = *sort == '-';
     snprintf(v.sort, sizeof v.sort, "%s", sort + v.reverse);
-    int status = ms_session_open(&v.s, cmd->target, err);
+    int status = ms_session_open(&v.s, cmd, err);
     /* Without a terminal there is nobody to press a key. */
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (status == MS_OK && (cmd->once || cmd->json || !terminal)) {

@@ -23,7 +23,15 @@ enum {
     OPT_RANGE = 'E',
     OPT_ONCE = 'F',
     OPT_RESIDENT = 'G',
-    OPT_VERSION = 'V'
+    OPT_EXE = 'Z',
+    OPT_RETAINED = 'I',
+    OPT_BY = 'J',
+    OPT_HEX = 'L',
+    OPT_SHOW_DATA = 'M',
+    OPT_EXPAND = 'K',
+    OPT_VERSION = 'V',
+    OPT_STOP = 'X',
+    OPT_SNAPSHOT = 'Y'
 };
 
 static const struct option longs[] = {
@@ -41,6 +49,14 @@ static const struct option longs[] = {
     {"range", required_argument, NULL, OPT_RANGE},
     {"once", no_argument, NULL, OPT_ONCE},
     {"resident", no_argument, NULL, OPT_RESIDENT},
+    {"retained", no_argument, NULL, OPT_RETAINED},
+    {"hex", required_argument, NULL, OPT_HEX},
+    {"show-data", no_argument, NULL, OPT_SHOW_DATA},
+    {"by", required_argument, NULL, OPT_BY},
+    {"expand", no_argument, NULL, OPT_EXPAND},
+    {"exe", required_argument, NULL, OPT_EXE},
+    {"stop", no_argument, NULL, OPT_STOP},
+    {"snapshot", no_argument, NULL, OPT_SNAPSHOT},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
 };
@@ -51,13 +67,26 @@ static const struct {
 } option_help[] = {
     {'o', "-o, --output FMT    table (default) or json"},
     {'s', "-s, --sort FIELD    bytes entries waste gain load slots resident id name type\n"
-          "                      site kind state; -FIELD turns the order round"},
+          "                      site kind state growth place; -FIELD turns the order round"},
     {'f', "-f, --filter EXPR   like 'bytes>1M,load<0.5' or 'name~user'; all must hold"},
     {'n', "-n, --limit N       at most N rows; the totals are of all"},
     {'i', "-i, --interval SEC  time between looks (default 1)"},
     {OPT_ONCE, "    --once          print one look and end"},
     {OPT_RESIDENT, "    --resident      look up which pages are in memory (reads pagemap in\n"
                    "                      pieces of 2 MiB; holds the target's mmap lock meanwhile)"},
+    {OPT_HEX, "    --hex N         the bytes of group N with addresses and cache lines"},
+    {OPT_SHOW_DATA, "    --show-data     with the bytes of keys and values"},
+    {OPT_BY, "    --by WHAT       one row for maps that are alike: by place (the default for\n"
+             "                      Go programs), type or holder (trees); map: a row a map\n"
+             "                      (the default for others)"},
+    {OPT_EXPAND, "    --expand        below each such row its maps"},
+    {OPT_RETAINED, "    --retained      count what of a Go program's heap only this map leads to"},
+    {OPT_EXE, "    --exe FILE      names for a stripped Go program, from its copy before it\n"
+              "                      was stripped; the build ids must be equal"},
+    {OPT_STOP, "    --stop          stop all threads of the target while it is read, 2 s most"},
+    {OPT_SNAPSHOT, "    --snapshot      stop it while a copy-on-write copy is made, read that\n"
+                   "                      (borrows a thread for two system calls: not harmless if\n"
+                   "                      the process doing so is killed just then; x86-64)"},
     {OPT_GROUP, "    --group N       one group with its tophash bytes"},
     {OPT_RANGE, "    --range A:B     groups A to B only (B included)"},
     {OPT_SVG, "    --svg FILE      write the heat map as SVG"},
@@ -75,15 +104,16 @@ void ms_help(FILE *f, const struct ms_verb *verb) {
             if (strchr(verb->options, option_help[i].letter)) fprintf(f, "  %s\n", option_help[i].text);
         return;
     }
-    fputs("mapscope shows the hash maps of live processes without touching them.\n\n"
+    fputs("mapscope shows the hash maps of processes, untouched, and of core files.\n\n"
           "usage: mapscope VERB [TARGET] [MAP] [options]\n\n",
           f);
     for (size_t i = 0; i < ms_verb_count; i++) {
         const struct ms_verb *v = &ms_verbs[i];
         fprintf(f, "  %-8s %-11s %s\n", v->name, v->arguments, v->summary);
     }
-    fputs("\nTARGET is a PID or the name of a process; MAP an id, a name, or the beginning of\n"
-          "a name or of type@site.  mapscope VERB --help tells about each verb.\n"
+    fputs("\nTARGET is a PID, the name of a process, or core:FILE[,EXE]: a core file and, if\n"
+          "it is not where the core says, its program.  MAP is an id, a name, or the\n"
+          "beginning of a name or of type@site.  mapscope VERB --help tells about a verb.\n"
           "exit status: 0 ok, 1 finding, 2 usage, 3 target gone, 4 data not certain,\n"
           "5 permission missing, 6 internal error\n",
           f);
@@ -116,6 +146,18 @@ static int range(struct ms_cmd *c, const char *text, struct ms_error *err) {
     return status;
 }
 
+static int by(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    static const char *const what[] = {
+        [MS_BY_MAP] = "map", [MS_BY_PLACE] = "place", [MS_BY_TYPE] = "type", [MS_BY_HOLDER] = "holder"};
+    for (size_t i = 0; i < sizeof what / sizeof *what; i++)
+        if (strcmp(what[i], text) == 0) {
+            c->by = (enum ms_by)i;
+            c->has_by = true;
+            return MS_OK;
+        }
+    return ms_fail(err, MS_USAGE, "--by: no '%s': map, place, type, holder", text);
+}
+
 static int interval(struct ms_cmd *c, const char *text, struct ms_error *err) {
     char *end;
     c->interval = strtod(text, &end);
@@ -145,8 +187,19 @@ static int take_option(struct ms_cmd *c, int letter, const char *arg, struct ms_
     case OPT_SVG: c->svg.path = arg; return MS_OK;
     case OPT_PNG: c->png.path = arg; return MS_OK;
     case OPT_HTML: c->html.path = arg; return MS_OK;
+    case OPT_EXE: c->exe = arg; return MS_OK;
     case OPT_ONCE: c->once = true; return MS_OK;
     case OPT_RESIDENT: c->resident = c->style.resident = true; return MS_OK;
+    case OPT_HEX: c->has_hex = true; return number(arg, "--hex", UINT32_MAX, &c->hex, err);
+    case OPT_SHOW_DATA: c->show_data = true; return MS_OK;
+    case OPT_BY: return by(c, arg, err);
+    case OPT_EXPAND: c->expand = true; return MS_OK;
+    case OPT_RETAINED: c->retained = true; return MS_OK;
+    case OPT_STOP:
+    case OPT_SNAPSHOT:
+        if (c->mode != MS_MODE_LIVE) return ms_fail(err, MS_USAGE, "--stop and --snapshot: give one, once");
+        c->mode = letter == OPT_STOP ? MS_MODE_STOP : MS_MODE_SNAPSHOT;
+        return MS_OK;
     case OPT_RANGE: return range(c, arg, err);
     case OPT_GROUP:
         status = number(arg, "--group", UINT32_MAX, &c->first, err);

@@ -6,6 +6,9 @@
  * could open files with flags a filter cannot see, so they are refused whole; so is every system call of
  * another ABI. Signals to the process itself stay allowed: abort() and job control need them.
  *
+ * The process that stops or copies a target for --stop and --snapshot (freeze/) has a filter of its own: it may trace and
+ * send signals, but not write to the memory of a target.
+ *
  * If the kernel has no seccomp the tool does not run: a promise that is not kept is worth nothing.
  */
 #include "sandbox.h"
@@ -19,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -103,14 +107,23 @@ static void add(struct program *p, const struct sock_filter *steps, size_t n) {
         add(&p, steps, sizeof steps / sizeof *steps);                                                        \
     } while (0)
 
-static struct program build(void) {
+static struct program build(enum ms_sandbox kind) {
     struct program p = {.count = 0};
     uint32_t self = (uint32_t)getpid();
     ADD(LOAD(offsetof(struct seccomp_data, arch)), IF(BPF_JEQ, MS_ARCH, 1, 0),
         RETURN(SECCOMP_RET_KILL_PROCESS));
     ADD(LOAD(offsetof(struct seccomp_data, nr)));
     ADD(IF(BPF_JGE, 0x40000000, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS)); /* x32 */
+    if (kind == MS_SANDBOX_KEEPER) { /* may trace, but not write: */
+        ADD(IF(BPF_JEQ, SYS_ptrace, 0, 6), ARG(0), IF(BPF_JEQ, PTRACE_POKETEXT, 3, 0),
+            IF(BPF_JEQ, PTRACE_POKEDATA, 2, 0), IF(BPF_JEQ, PTRACE_POKEUSER, 1, 0),
+            RETURN(SECCOMP_RET_ALLOW), REFUSE);
+    }
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) ADD(IF(BPF_JEQ, refused[i], 0, 1), REFUSE);
+    if (kind == MS_SANDBOX_KEEPER) { /* signals end the copy */
+        ADD(RETURN(SECCOMP_RET_ALLOW));
+        return p;
+    }
     /* signals: to ourselves only */
     ADD(IF(BPF_JEQ, SYS_kill, 0, 4), ARG(0), IF(BPF_JEQ, self, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE);
     ADD(IF(BPF_JEQ, SYS_tgkill, 0, 4), ARG(0), IF(BPF_JEQ, self, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE);
@@ -126,8 +139,8 @@ static struct program build(void) {
     return p;
 }
 
-int ms_sandbox_enter(struct ms_error *err) {
-    struct program p = build();
+int ms_sandbox_enter(enum ms_sandbox kind, struct ms_error *err) {
+    struct program p = build(kind);
     struct sock_fprog prog = {.len = p.count, .filter = p.step};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return ms_fail(err, MS_INTERNAL, "no_new_privs: %s", strerror(errno));

@@ -4,7 +4,12 @@
 
 #include "error.h"
 
-/* Install the filter; output files must be open already.  It cannot be taken off again. */
-int ms_sandbox_enter(struct ms_error *err);
+enum ms_sandbox {
+    MS_SANDBOX_READER, /* mapscope: output files must be open already */
+    MS_SANDBOX_KEEPER, /* the process that holds a target for it: may trace and kill, not write to memory */
+};
+
+/* Install the filter.  It cannot be taken off again. */
+int ms_sandbox_enter(enum ms_sandbox kind, struct ms_error *err);
 
 #endif

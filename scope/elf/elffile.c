@@ -83,3 +83,47 @@ void ms_elf_file_symbol(const struct ms_elf *e, struct ms_bytes file, const char
             scan_symtab(e, file, &s.shdr[i], &s.shdr[s.shdr[i].sh_link], name, out);
     free(s.shdr);
 }
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+static void covering(struct ms_bytes file, const Elf64_Shdr *symtab, uint64_t addr, Elf64_Sym *best) {
+    uint64_t n = symtab->sh_size / sizeof(Elf64_Sym);
+    if (symtab->sh_entsize != sizeof(Elf64_Sym) || n > SYMBOLS_MAX) return;
+    Elf64_Sym *sym = malloc(SYMBOLS_STEP * sizeof *sym);
+    for (uint64_t at = 0; sym && at < n; at += SYMBOLS_STEP) {
+        uint64_t step = n - at < SYMBOLS_STEP ? n - at : SYMBOLS_STEP;
+        if (!file.get(file.ctx, symtab->sh_offset + at * sizeof *sym, sym, step * sizeof *sym)) break;
+        for (uint64_t i = 0; i < step; i++) {
+            bool fits = ELF64_ST_TYPE(sym[i].st_info) == STT_OBJECT && sym[i].st_shndx != SHN_UNDEF &&
+                        addr >= sym[i].st_value && addr - sym[i].st_value < sym[i].st_size;
+            if (fits && (best->st_size == 0 || sym[i].st_size < best->st_size)) *best = sym[i];
+        }
+    }
+    free(sym);
+}
+
+static bool read_name(struct ms_bytes file, const Elf64_Shdr *strtab, uint64_t at, char *name, size_t room) {
+    size_t len = 0;
+    while (len + 1 < room && at + len < strtab->sh_size && file.get(file.ctx, strtab->sh_offset + at + len, name + len, 1) &&
+           name[len])
+        len++;
+    name[len] = 0;
+    return len > 0;
+}
+
+bool ms_elf_file_object(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
+                        uint64_t *offset) {
+    struct sections s;
+    bool found = false;
+    if (!load_sections(e, file, &s)) return false;
+    for (size_t i = 0; i < s.count && !found; i++) {
+        Elf64_Sym sym = {.st_size = 0};
+        if ((s.shdr[i].sh_type != SHT_SYMTAB && s.shdr[i].sh_type != SHT_DYNSYM) || s.shdr[i].sh_link >= s.count)
+            continue;
+        covering(file, &s.shdr[i], addr - e->bias, &sym);
+        found = sym.st_size && read_name(file, &s.shdr[s.shdr[i].sh_link], sym.st_name, name, room);
+        *offset = addr - e->bias - sym.st_value;
+    }
+    free(s.shdr);
+    return found;
+}

@@ -50,24 +50,69 @@ enum ms_elf_kind ms_elf_open(struct ms_elf *e, struct ms_bytes mem, uint64_t sta
 
 static uint64_t pad(uint64_t n, uint64_t align) { return (n + align - 1) & ~(align - 1); }
 
+/* One note of buf. */
+struct note {
+    uint32_t type;
+    uint64_t owner_len, at, len; /* at, len: of the descriptor */
+    const uint8_t *owner;
+};
+
+/* The note at *at, which moves behind it; false: there is none that fits. */
+static bool next_note(const uint8_t *buf, size_t len, uint64_t align, uint64_t *at, struct note *out) {
+    Elf64_Nhdr n;
+    if (*at > len || len - *at < sizeof n) return false;
+    memcpy(&n, buf + *at, sizeof n);
+    uint64_t name = *at + sizeof n, desc = pad(name + n.n_namesz, align);
+    *out = (struct note){n.n_type, n.n_namesz, desc, n.n_descsz, buf + name};
+    *at = pad(desc + n.n_descsz, align);
+    return desc + n.n_descsz <= len;
+}
+
+static bool is_note(const struct note *n, const char *owner, size_t owner_len, uint32_t type) {
+    return n->type == type && n->owner_len == owner_len && memcmp(n->owner, owner, owner_len) == 0;
+}
+
 /* Notes in buf; descriptors of eight bytes are reported. */
 void ms_notes_parse(const uint8_t *buf, size_t len, uint64_t align, const char *owner, uint32_t type,
                     void (*found)(void *ctx, uint64_t at, uint64_t value), void *ctx) {
-    size_t owner_len = strlen(owner) + 1;
-    for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= len;) {
-        Elf64_Nhdr n;
-        memcpy(&n, buf + at, sizeof n);
-        uint64_t name = at + sizeof n, desc = pad(name + n.n_namesz, align);
-        uint64_t next = pad(desc + n.n_descsz, align);
-        if (desc + n.n_descsz > len) return;
-        if (n.n_type == type && n.n_namesz == owner_len && memcmp(buf + name, owner, owner_len) == 0 &&
-            n.n_descsz == 8) {
+    struct note n;
+    for (uint64_t at = 0; next_note(buf, len, align, &at, &n);)
+        if (is_note(&n, owner, strlen(owner) + 1, type) && n.len == 8) {
             uint64_t value;
-            memcpy(&value, buf + desc, 8);
-            found(ctx, desc, value);
+            memcpy(&value, buf + n.at, 8);
+            found(ctx, n.at, value);
         }
-        at = next;
+}
+
+/* The linker's, else the one of Go's own linker. */
+static size_t find_build_id(const uint8_t *buf, size_t len, uint64_t align, uint8_t id[MS_BUILD_ID_MAX]) {
+    enum { GO_BUILD_ID = 4 };
+    struct note n;
+    size_t found = 0;
+    for (uint64_t at = 0; next_note(buf, len, align, &at, &n);) {
+        bool gnu = is_note(&n, "GNU", 4, NT_GNU_BUILD_ID);
+        if (!gnu && (found || !is_note(&n, "Go\0", 4, GO_BUILD_ID))) continue;
+        found = n.len < MS_BUILD_ID_MAX ? n.len : MS_BUILD_ID_MAX;
+        memcpy(id, buf + n.at, found);
+        if (gnu) break;
     }
+    return found;
+}
+
+size_t ms_elf_build_id(const struct ms_elf *e, uint8_t id[MS_BUILD_ID_MAX], bool *missing) {
+    size_t found = 0;
+    *missing = false;
+    for (size_t i = 0; i < e->phdrs && !found; i++) {
+        const Elf64_Phdr *p = &e->phdr[i];
+        if (p->p_type != PT_NOTE || p->p_filesz > MS_NOTES_MAX) continue;
+        uint8_t *buf = malloc(p->p_filesz + 1);
+        if (buf && get(e, e->start + p->p_offset, buf, p->p_filesz))
+            found = find_build_id(buf, p->p_filesz, p->p_align == 8 ? 8 : 4, id);
+        else
+            *missing = true;
+        free(buf);
+    }
+    return found;
 }
 
 struct note_sink {

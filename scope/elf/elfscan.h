@@ -49,6 +49,11 @@ enum ms_elf_kind ms_elf_open(struct ms_elf *e, struct ms_bytes mem, uint64_t sta
  * names: the addresses named.  Position independent, so the same in file and memory. */
 void ms_elf_notes(const struct ms_elf *e, const char *owner, uint32_t type, struct ms_found *out);
 
+/* The build id of an image: its length, 0 if there is none; *missing: some note could not be read.  Notes lie in the
+ * first mapping or in a file that is read as it lies on disk, so their offset in the file counts from start. */
+enum { MS_BUILD_ID_MAX = 128 };
+size_t ms_elf_build_id(const struct ms_elf *e, uint8_t id[MS_BUILD_ID_MAX], bool *missing);
+
 /* A defined symbol of the dynamic symbol table, as a run-time address. */
 void ms_elf_dynsym(const struct ms_elf *e, const char *name, struct ms_found *out);
 
@@ -57,5 +62,10 @@ void ms_elf_dynsym(const struct ms_elf *e, const char *name, struct ms_found *ou
 void ms_elf_file_notes(const struct ms_elf *e, struct ms_bytes file, const char *owner, uint32_t type,
                        struct ms_found *out);
 void ms_elf_file_symbol(const struct ms_elf *e, struct ms_bytes file, const char *name, struct ms_found *out);
+
+/* The variable of .symtab or the dynamic symbols that covers a run-time address: its name, cut to room, and how far into
+ * it addr is. */
+bool ms_elf_file_object(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
+                        uint64_t *offset);
 
 #endif

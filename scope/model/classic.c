@@ -145,7 +145,7 @@ static enum ms_read read_once(struct ms_reader *r, uint64_t addr, struct ms_clas
     }
     rc = ms_read(r, addr, &out->c, sizeof out->c);
     if (rc != MS_READ_OK) return rc;
-    *held = ms_classic_same(&first, &out->c) && ((first.seq == out->c.seq && !(first.seq & 1)) ||
+    *held = ms_classic_same(&first, &out->c) && ((first.seq == out->c.seq && (!(first.seq & 1) || r->still)) ||
                                                  (first.seq != out->c.seq && first.h.oldbuckets));
     if (!*bad) *bad = check(out);
     return MS_READ_OK;

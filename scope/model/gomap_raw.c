@@ -4,6 +4,8 @@
  * number both times, nothing but `count` can have changed between its two readings, so the side record
  * and the geometry belong together.  Comparing the other fields as well closes the last gap: a copy of
  * 128 bytes is not atomic, and its own `seq` says nothing about fields copied after it.
+ * In a target that is stopped nothing changes: there an odd `seq` is a write that was interrupted, and what fits
+ * together is the state before it or after it.
  *
  * Checking.  Sizes are bounded before they are multiplied, pointers are compared with where the mode says
  * they must lie, counts with the room there is.  The name of the first field that does not fit is the
@@ -234,7 +236,7 @@ static enum ms_read confirm(struct ms_reader *r, const struct gomap *first, stru
     struct gomap a = *first;
     struct gomap_side side;
     enum ms_read rc = ms_read(r, out->addr, &out->m, sizeof out->m);
-    *held = rc == MS_READ_OK && (first->seq & 1) == 0 && ms_raw_same(first, &out->m);
+    *held = rc == MS_READ_OK && ((first->seq & 1) == 0 || r->still) && ms_raw_same(first, &out->m);
     if (rc != MS_READ_OK || *held || a.seq == out->m.seq || !out->has_side) return rc;
     a.seq = out->m.seq;
     a.split = out->m.split;

@@ -229,6 +229,7 @@ static enum scan add_groups(struct look *k, uint64_t first, uint64_t n, const ui
         g->live = (uint8_t)live_in(g->tophash, k->g.group_slots);
         g->area = (uint8_t)area_of(k, first + i);
         g->addr = k->g.meta + 16 * (first + i);
+        g->slots_at = k->g.slots + (first + i) * k->g.group_slots * k->raw.desc.slot_size;
         uintptr_t link = 0;
         if (k->g.links && ms_read(k->r, k->g.links + g->index / 4 * 8, &link, sizeof link) == MS_READ_GONE)
             return SCAN_GONE;

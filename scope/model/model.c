@@ -14,6 +14,8 @@ void ms_snapshot_init(struct ms_snapshot *s) { *s = (struct ms_snapshot){0}; }
 
 static void free_map(struct ms_map *m) {
     free(m->name);
+    free(m->holder);
+    free(m->place);
     free(m->doubt);
 }
 
@@ -35,6 +37,8 @@ void ms_snapshot_free(struct ms_snapshot *s) {
     }
     free(s->target.comm);
     free(s->target.exe);
+    free(s->target.core);
+    free(s->runtime);
     free(s->map);
     free(s->copy);
     free(s->note);
@@ -115,7 +119,7 @@ const char *ms_part_name(enum ms_part p) { return part_name[p]; }
 const char *ms_part_title(enum ms_part p) { return part_title[p]; }
 
 const char *ms_kind_name(enum ms_kind k) {
-    static const char *const name[] = {"gomap", "gomap_shared", "classic", "go_classic", "go_swiss"};
+    static const char *const name[] = {"gomap", "gomap_shared", "classic", "go_classic", "go_swiss", "go_sync_map"};
     return name[k];
 }
 
@@ -125,13 +129,18 @@ const char *ms_certainty_name(enum ms_certainty c) {
 }
 
 const char *ms_layout_name(enum ms_layout l) {
-    static const char *const name[] = {"empty", "small", "block", "range"};
+    static const char *const name[] = {"empty", "small", "block", "range", "tree"};
     return name[l];
 }
 
 const char *ms_walk_name(enum ms_walk w) {
     static const char *const name[] = {"none", "grow", "shrink"};
     return name[w];
+}
+
+const char *ms_mode_name(enum ms_mode m) {
+    static const char *const name[] = {"live", "stop", "snapshot", "core"};
+    return name[m];
 }
 
 const char *ms_area_name(enum ms_area a) {
@@ -155,7 +164,20 @@ static char *put_digits(char *w, uint32_t n) {
     return w;
 }
 
+static void put_address(char *w, uint64_t addr) {
+    static const char digit[] = "0123456789abcdef";
+    int nibbles = 1;
+    while (nibbles < 16 && addr >> 4 * nibbles) nibbles++;
+    *w++ = '0', *w++ = 'x';
+    while (nibbles--) *w++ = digit[addr >> 4 * nibbles & 15];
+    *w = 0;
+}
+
 void ms_map_id(const struct ms_map *m, char *buf) {
+    if (ms_map_of_go(m)) {
+        put_address(buf, m->addr);
+        return;
+    }
     char *w = put_digits(buf, (uint32_t)m->id);
     *w++ = '.';
     w = put_digits(w, (uint32_t)(m->id >> 32));
@@ -165,6 +187,7 @@ void ms_map_id(const struct ms_map *m, char *buf) {
 
 char *ms_map_label(const struct ms_map *m) {
     if (m->name && *m->name) return ms_strdup(m->name);
+    if (m->holder && *m->holder) return ms_strdup(m->holder);
     const char *type = m->type ? m->type->name : "?";
     return m->site && *m->site ? ms_asprintf("%s@%s", type, m->site) : ms_strdup(type);
 }
@@ -172,7 +195,15 @@ char *ms_map_label(const struct ms_map *m) {
 /* ---- by kind ----------------------------------------------------------------------------------- */
 
 static const struct ms_backend *of(const struct ms_map *m) {
-    return m->kind == MS_KIND_CLASSIC ? &ms_classic_backend : &ms_gomap_backend;
+    switch ((enum ms_kind)m->kind) {
+    case MS_KIND_CLASSIC: return &ms_classic_backend;
+    case MS_KIND_GO_CLASSIC: return &ms_go_classic_backend;
+    case MS_KIND_GO_SWISS: return &ms_go_swiss_backend;
+    case MS_KIND_GO_SYNC: return &ms_go_sync_backend;
+    case MS_KIND_GOMAP:
+    case MS_KIND_GOMAP_SHARED: break;
+    }
+    return &ms_gomap_backend;
 }
 
 int ms_map_resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err) {

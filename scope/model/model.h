@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ms_kind { MS_KIND_GOMAP, MS_KIND_GOMAP_SHARED, MS_KIND_CLASSIC, MS_KIND_GO_CLASSIC, MS_KIND_GO_SWISS };
+enum ms_kind { MS_KIND_GOMAP, MS_KIND_GOMAP_SHARED, MS_KIND_CLASSIC, MS_KIND_GO_CLASSIC, MS_KIND_GO_SWISS, MS_KIND_GO_SYNC };
 
 enum ms_certainty {
     MS_EXACT,    /* one consistent state */
@@ -48,9 +48,20 @@ enum ms_part {
 enum ms_walk { MS_WALK_NONE, MS_WALK_GROW, MS_WALK_SHRINK };
 
 /* How the table lies in memory, as far as forecasts need it. */
-enum ms_layout { MS_LAYOUT_EMPTY, MS_LAYOUT_SMALL, MS_LAYOUT_BLOCK, MS_LAYOUT_RANGE };
+enum ms_layout { MS_LAYOUT_EMPTY, MS_LAYOUT_SMALL, MS_LAYOUT_BLOCK, MS_LAYOUT_RANGE, MS_LAYOUT_TREE };
 
 #define MS_UNKNOWN UINT64_MAX
+
+/* How the slots of a Go map lie in its groups (Swiss) or buckets (classic), and what the allocator gives. */
+struct ms_go_shape {
+    uint32_t group_size; /* bytes; 0: the type of the map is not known */
+    uint32_t key_off, key_stride, elem_off, elem_stride;
+    uint32_t key_slot, elem_slot;  /* bytes in the slot: a pointer's where key or value lies elsewhere */
+    uint32_t key_cell, elem_cell;  /* allocated bytes of one that lies elsewhere; 0: in the slot */
+    uint8_t load_halves;           /* a classic map doubles beyond so many entries per two buckets: 13; 12 in Go 1.21 */
+    bool pointers;                 /* groups hold any */
+    bool malloc_headers;           /* objects with pointers above 512 bytes have 8 more: Go 1.22 and later */
+};
 
 struct ms_type {
     char *name; /* "key->value" */
@@ -60,19 +71,23 @@ struct ms_type {
     uint32_t slot_size, slot_payload, slot_align;
     uint32_t flags; /* of the backend */
     uint64_t addr;  /* of its description in the target; 0: not kept */
+    struct ms_go_shape go;
     struct ms_type *next;
 };
 
 struct ms_map {
-    uint64_t id; /* registry generation << 32 | index + 1 */
+    uint64_t id; /* registry generation << 32 | index + 1; of a Go map its address */
     uint64_t addr;
     uint32_t copy; /* which copy of the library, from 0 */
     const struct ms_type *type;
     char *name;       /* NULL: none; bytes of the target, escape before printing */
+    char *holder;     /* a path from a root to it, in a Go program; NULL: not known */
+    char *place;      /* what it shares with maps held alike: the field of a type; NULL: not known */
     const char *site; /* of the type */
     char *doubt;      /* why certainty is not MS_EXACT; NULL otherwise */
     uint8_t kind, certainty, layout, walk;
     uint8_t hash_kind, capacity_small; /* slots of a SMALL table */
+    uint8_t header_bytes;              /* of a classic Go map: its last field is where the next buckets of its pool are */
 
     uint64_t entries, slots, groups;    /* groups: buckets of a classic map */
     uint64_t chained, stashed;          /* MS_UNKNOWN: only a look at the whole table tells */
@@ -101,6 +116,14 @@ struct ms_copy {
     bool readable; /* false: a layout this tool does not know; its maps are not shown */
 };
 
+/* How the bytes of a target were read. */
+enum ms_mode {
+    MS_MODE_LIVE,     /* while it ran */
+    MS_MODE_STOP,     /* while it was stopped */
+    MS_MODE_SNAPSHOT, /* from a copy of it */
+    MS_MODE_CORE,     /* from a core file */
+};
+
 /* The process as far as it is shown. */
 struct ms_target {
     int pid;
@@ -108,10 +131,25 @@ struct ms_target {
     char *comm, *exe;           /* bytes of the target */
     uint64_t age_ns, rss_bytes; /* 0: not known */
     size_t images, mappings;
+    char *core;     /* path of the core file; NULL: a live process */
+    int signal;     /* that ended it; 0: not known */
+    size_t threads; /* of a core */
+    enum ms_mode mode;
+    bool late;         /* it ran again before all was read */
+    uint64_t pause_ns; /* for how long it was stopped */
+};
+
+/* The target's allocator, where it can be asked. */
+struct ms_allocator {
+    /* Allocated bytes of the object at addr; 0: not known. */
+    uint64_t (*size)(void *ctx, uint64_t addr);
+    void *ctx;
 };
 
 struct ms_snapshot {
     struct ms_target target;
+    struct ms_allocator allocator; /* size NULL: none */
+    char *runtime;                 /* "go1.26.8"; NULL: not a Go program */
     struct ms_copy *copy;
     size_t copies, copy_room;
     struct ms_map *map;
@@ -156,6 +194,7 @@ struct ms_group {
     uint8_t tophash[15], overflow;
     uint8_t slots, live, area;
     uint64_t addr;                       /* of its metadata */
+    uint64_t slots_at;                   /* of its slots, where they do not follow the metadata; else 0 */
     uint32_t chain_nodes, chain_entries; /* of its quad */
     bool stash_link;
 };
@@ -165,11 +204,12 @@ struct ms_detail {
     struct ms_map map;
     struct ms_counter counter[16];
     size_t counters;
-    uint64_t occupancy[16];           /* groups with 0..15 live slots */
+    uint64_t occupancy[17];           /* groups with 0..16 live slots; 16 only in the nodes of a sync.Map */
     uint64_t chain[MS_CHAIN_BUCKETS]; /* quads with n entries in their chain; last: that many or more */
     uint64_t overflowed_groups;       /* groups whose overflow byte is not 0 */
     uint64_t stash_quads;             /* quads with entries in the stash */
     uint64_t quads;
+    uint64_t retained_bytes, retained_objects; /* reached through it only, itself included; 0: not asked for */
     uint64_t error_bound; /* of the histograms, in entries */
     bool histograms_complete;
     struct ms_event *event;
@@ -183,6 +223,10 @@ void ms_snapshot_free(struct ms_snapshot *s);
 void ms_snapshot_note(struct ms_snapshot *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct ms_map *ms_snapshot_add(struct ms_snapshot *s);
 
+static inline bool ms_map_of_go(const struct ms_map *m) {
+    return m->kind == MS_KIND_GO_CLASSIC || m->kind == MS_KIND_GO_SWISS || m->kind == MS_KIND_GO_SYNC;
+}
+
 /* Sum of part[]: equals bytes. */
 uint64_t ms_map_sum(const struct ms_map *m);
 const char *ms_part_name(enum ms_part part);  /* JSON names */
@@ -191,10 +235,11 @@ const char *ms_kind_name(enum ms_kind kind);
 const char *ms_certainty_name(enum ms_certainty c);
 const char *ms_layout_name(enum ms_layout l);
 const char *ms_walk_name(enum ms_walk w);
+const char *ms_mode_name(enum ms_mode m);
 const char *ms_event_name(uint32_t kind);
 const char *ms_area_name(enum ms_area a);
 
-/* "index.generation", with "@copy" from the second copy on: what the user types. buf of 64. */
+/* "index.generation", with "@copy" from the second copy on; of a Go map its address: what the user types. buf of 64. */
 void ms_map_id(const struct ms_map *m, char *buf);
 /* name, or type@site; allocated. */
 char *ms_map_label(const struct ms_map *m);
@@ -235,7 +280,8 @@ struct ms_backend {
     int (*groups)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
                   uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err);
 };
-extern const struct ms_backend ms_gomap_backend, ms_classic_backend;
+extern const struct ms_backend ms_gomap_backend, ms_classic_backend, ms_go_classic_backend, ms_go_swiss_backend,
+    ms_go_sync_backend;
 
 /* Look at a possible root; if it is one of this backend's, add the copy and, if want_maps, its maps.
  * `image` is the path of the ELF file it lies in.  Returns MS_OK (also: not a root; *is_root tells),
@@ -245,6 +291,21 @@ int ms_gomap_load(struct ms_reader *r, uint64_t root, const char *image, bool wa
 /* A registry entry of kind GOMAP_KIND_CLASSIC: add the map to the snapshot. */
 enum ms_read ms_classic_load(struct ms_reader *r, uint64_t addr, uint64_t id, uint64_t entry, uint32_t copy,
                              struct ms_snapshot *out);
+/* Allocated bytes of an object of that size in a Go program; headers: those with pointers have 8 bytes more above
+ * 512 (Go 1.22 and later). */
+uint64_t ms_go_allocated(uint64_t size, bool pointers, bool headers);
+/* The header of a map of a Go program, and what is known of the map without reading it. */
+struct ms_go_header {
+    uint64_t addr;
+    const struct ms_type *type; /* NULL: not known */
+    char *holder, *place;       /* as in struct ms_map */
+};
+/* Add them to the snapshot, in this order; the texts of those added are its own then, and all are unless the target
+ * ended.  The first two read all n together, and those that change meanwhile once more, alone. */
+enum ms_read ms_go_classic_load(struct ms_reader *r, const struct ms_go_header *at, size_t n, uint8_t header_bytes,
+                                struct ms_snapshot *out);
+enum ms_read ms_go_swiss_load(struct ms_reader *r, const struct ms_go_header *at, size_t n, struct ms_snapshot *out);
+enum ms_read ms_go_sync_load(struct ms_reader *r, const struct ms_go_header *at, struct ms_snapshot *out);
 /* Events of a map, from the flight recorder of its copy of the library. */
 int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
                     struct ms_detail *d, struct ms_error *err);

@@ -31,6 +31,11 @@ static void put_target(FILE *f, const struct ms_snapshot *s) {
     fprintf(f, "<p>process %d (", s->target.pid);
     ms_text_xml(f, s->target.comm ? s->target.comm : "");
     fprintf(f, ")");
+    if (s->target.core) {
+        fputs(", core file ", f);
+        ms_text_xml(f, s->target.core);
+        if (s->target.signal) fprintf(f, ", signal %d", s->target.signal);
+    }
     if (s->target.rss_bytes) fprintf(f, ", RSS %s", ms_text_bytes(s->target.rss_bytes, rss));
     if (s->target.age_ns) fprintf(f, ", up %s", ms_text_duration(s->target.age_ns, age));
     fprintf(f, "</p>\n");
@@ -128,7 +133,7 @@ void ms_html_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *
             sum, sum == m->bytes ? "equals" : "differs from");
     fputs("<h2>Occupancy</h2>\n", f);
     if (p) ms_svg_heat(f, p);
-    put_bars(f, "Groups by live slots", "slots", d->occupancy, 16);
+    put_bars(f, "Groups by live slots", "slots", d->occupancy, 17);
     put_bars(f, "Quads by entries in their chain", "entries", d->chain, MS_CHAIN_BUCKETS);
     fputs("<h2>Counters</h2><table>\n", f);
     for (size_t i = 0; i < d->counters; i++)

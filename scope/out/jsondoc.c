@@ -23,6 +23,16 @@ void ms_json_target(struct ms_json *j, const char *key, const struct ms_snapshot
     ms_json_number(j, "uid", t->uid);
     ms_json_known(j, "age_ns", t->age_ns ? t->age_ns : MS_UNKNOWN);
     ms_json_known(j, "rss_bytes", t->rss_bytes ? t->rss_bytes : MS_UNKNOWN);
+    if (t->core) {
+        ms_json_object(j, "core");
+        ms_json_text(j, "file", t->core);
+        ms_json_known(j, "signal", t->signal ? (uint64_t)t->signal : MS_UNKNOWN);
+        ms_json_number(j, "threads", t->threads);
+        ms_json_close(j, '}');
+    }
+    ms_json_text(j, "mode", ms_mode_name(t->mode));
+    ms_json_number(j, "pause_ns", t->pause_ns);
+    if (s->runtime) ms_json_text(j, "runtime", s->runtime);
     ms_json_array(j, "libraries");
     for (size_t i = 0; i < s->copies; i++) {
         const struct ms_copy *c = &s->copy[i];
@@ -125,8 +135,10 @@ static void put_map(struct ms_json *j, const struct ms_map *m) {
     ms_json_known(j, "reserved_bytes", ok ? m->reserved : MS_UNKNOWN);
     put_parts(j, m->part);
     put_growth(j, m);
-    ms_json_array(j, "holders"); /* who points to the map: needs a walk over the heap */
+    ms_json_array(j, "holders"); /* who points to the map; known of Go programs */
+    if (m->holder) ms_json_text(j, NULL, m->holder);
     ms_json_close(j, ']');
+    if (m->place) ms_json_text(j, "place", m->place);
     ms_json_text(j, "certainty", ms_certainty_name(m->certainty));
     if (m->doubt) ms_json_text(j, "doubt", m->doubt);
 }
@@ -143,8 +155,30 @@ void ms_json_notes(struct ms_json *j, const struct ms_snapshot *s) {
     ms_json_close(j, ']');
 }
 
+/* Rows of a list of maps that are alike; a row of one map is that map. */
+static void put_clusters(struct ms_json *j, const struct ms_clusters *c) {
+    ms_json_array(j, "clusters");
+    for (size_t i = 0; i < c->rows; i++) {
+        const struct ms_map *m = &c->row[i];
+        char id[64];
+        ms_map_id(m, id);
+        ms_json_object(j, NULL);
+        ms_json_text(j, "name", c->cluster[i].name);
+        ms_json_text(j, "type", m->type ? m->type->name : NULL);
+        ms_json_number(j, "depth", c->cluster[i].depth);
+        ms_json_number(j, "maps", c->cluster[i].maps);
+        ms_json_number(j, "entries", m->entries);
+        ms_json_number(j, "bytes", m->bytes);
+        ms_json_number(j, "waste_bytes", m->waste);
+        ms_json_number(j, "rebuild_gain_bytes", m->rebuild_gain);
+        ms_json_text(j, "worst", id);
+        ms_json_close(j, '}');
+    }
+    ms_json_close(j, ']');
+}
+
 void ms_json_list(FILE *f, const char *verb, const struct ms_snapshot *s, const struct ms_totals *t,
-                  const struct ms_map *maps, size_t n) {
+                  const struct ms_map *maps, size_t n, const struct ms_clusters *clusters) {
     struct ms_json j;
     ms_json_head(&j, f, verb);
     ms_json_target(&j, "target", s);
@@ -152,6 +186,7 @@ void ms_json_list(FILE *f, const char *verb, const struct ms_snapshot *s, const 
     ms_json_array(&j, "maps");
     for (size_t i = 0; i < n; i++) ms_json_map(&j, &maps[i]);
     ms_json_close(&j, ']');
+    if (clusters) put_clusters(&j, clusters);
     ms_json_notes(&j, s);
     ms_json_close(&j, '}');
     ms_json_end(&j);
@@ -181,7 +216,8 @@ static void put_events(struct ms_json *j, const struct ms_snapshot *s, const str
     ms_json_close(j, ']');
 }
 
-void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d) {
+void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d, const struct ms_group *group,
+                  const struct ms_bucket_part *part, size_t parts) {
     struct ms_json j;
     struct ms_totals t;
     ms_view_totals(&d->map, 1, &t);
@@ -192,10 +228,12 @@ void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *
     ms_json_object(&j, NULL);
     put_map(&j, &d->map);
     ms_json_bool(&j, "parts_sum_to_bytes", ms_map_sum(&d->map) == d->map.bytes);
+    ms_json_known(&j, "retained_bytes", d->retained_bytes ? d->retained_bytes : MS_UNKNOWN);
+    ms_json_known(&j, "retained_objects", d->retained_bytes ? d->retained_objects : MS_UNKNOWN);
     ms_json_known(&j, "created_ns", d->map.created_ns ? d->map.created_ns : MS_UNKNOWN);
     ms_json_known(&j, "last_write_ns", d->map.last_write_ns ? d->map.last_write_ns : MS_UNKNOWN);
     ms_json_object(&j, "histograms");
-    put_histogram(&j, "group_occupancy", d->occupancy, 16);
+    put_histogram(&j, "group_occupancy", d->occupancy, 17);
     put_histogram(&j, "chain_entries", d->chain, MS_CHAIN_BUCKETS);
     ms_json_number(&j, "overflowed_groups", d->overflowed_groups);
     ms_json_number(&j, "stash_quads", d->stash_quads);
@@ -207,6 +245,7 @@ void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *
     for (size_t i = 0; i < d->counters; i++) ms_json_number(&j, d->counter[i].name, d->counter[i].value);
     ms_json_close(&j, '}');
     put_events(&j, s, d);
+    if (group) ms_hex_json(&j, group, part, parts);
     ms_json_close(&j, '}');
     ms_json_close(&j, ']');
     ms_json_notes(&j, s);

@@ -7,6 +7,7 @@
 #ifndef MS_OUT_H
 #define MS_OUT_H
 
+#include "../model/holders.h"
 #include "../model/model.h"
 #include "../view/view.h"
 
@@ -61,14 +62,26 @@ void ms_json_head(struct ms_json *j, FILE *f, const char *verb);
 void ms_json_target(struct ms_json *j, const char *key, const struct ms_snapshot *s);
 void ms_json_totals(struct ms_json *j, const struct ms_totals *t);
 void ms_json_map(struct ms_json *j, const struct ms_map *m);
+/* clusters NULL: none are told. */
 void ms_json_list(FILE *f, const char *verb, const struct ms_snapshot *s, const struct ms_totals *t,
-                  const struct ms_map *maps, size_t n);
-void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d);
+                  const struct ms_map *maps, size_t n, const struct ms_clusters *clusters);
+/* group NULL: no bytes. */
+void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d, const struct ms_group *group,
+                  const struct ms_bucket_part *part, size_t parts);
 void ms_json_notes(struct ms_json *j, const struct ms_snapshot *s);
 void ms_json_error(FILE *f, int status, const char *line);
 
+/* ---- jsonholders.c, tableholders.c --------------------------------------------------------------- */
+void ms_json_holders(FILE *f, const struct ms_snapshot *s, const struct ms_map *m, const struct ms_holders *h);
+void ms_table_holders(FILE *f, const struct ms_style *st, const struct ms_map *m, const struct ms_holders *h);
+
+/* ---- hex.c ------------------------------------------------------------------------------------- */
+void ms_hex_table(FILE *f, const struct ms_group *g, const struct ms_bucket_part *part, size_t n);
+void ms_hex_json(struct ms_json *j, const struct ms_group *g, const struct ms_bucket_part *part, size_t n);
+
 /* ---- tablelist.c ----------------------------------------------------------------------------------- */
 void ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
+void ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
 void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps, size_t n);
 void ms_table_totals(FILE *f, const struct ms_style *st, const struct ms_totals *t, size_t shown);
 void ms_table_notes(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);

@@ -1,6 +1,6 @@
 /* tablelist.c - lists for people: one row a map, as wide as the terminal and never wider.
  *
- * Numbers have columns of fixed width; what is left goes to the two texts, MAP and TYPE, shared by what they
+ * Numbers have columns of fixed width, RESID and STATE only if some map has one; what is left goes to the two texts, MAP and TYPE, shared by what they
  * need.  At 80 columns both are cut in the middle, so that what tells one row from the next stays: of type@site
  * the file and line, of names and types both ends.  -w lifts the limit.
  *
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS_WIDTH = 7 + 4 + 5 + 5 + 5 + 9, GAPS = 8, NAME_LEAST = 10, KNOWN_BITS = 8 };
+enum { NUMBERS_WIDTH = 7 + 4 + 5 + 5, GAPS = 6, RESIDENT_WIDTH = 6, STATE_WIDTH = 10, NAME_LEAST = 10, KNOWN_BITS = 8 };
 
 /* A text of the target, safe to print. */
 struct text {
@@ -34,6 +34,7 @@ struct list {
     FILE *f;
     const struct ms_style *st;
     int id, map, type; /* widths of the columns */
+    bool resident, state; /* these columns are there */
     struct known known[1 << KNOWN_BITS];
 };
 
@@ -93,9 +94,10 @@ static void texts_of(struct list *l, const struct ms_map *m, struct text *own, s
     struct known *k = know(l, m->type ? m->type : &nameless);
     *map = &k->label;
     *type = &k->name;
+    const char *name = m->name && *m->name ? m->name : m->holder;
     *own = (struct text){0};
-    if (!m->name || !*m->name) return;
-    make_text(own, m->name, l->st->utf8);
+    if (!name || !*name) return;
+    make_text(own, name, l->st->utf8);
     *map = own;
 }
 
@@ -107,27 +109,6 @@ static int share(int room, int a, int b, int a_least) {
     if (a + b <= room || a <= half) return a;
     if (b <= room - half) return room - b;
     return larger(half, a_least < room - NAME_LEAST ? a_least : room - NAME_LEAST);
-}
-
-static void measure(struct list *l, const struct ms_map *maps, size_t n) {
-    int least = 0;
-    l->id = 2, l->map = 3, l->type = 4;
-    for (size_t i = 0; i < n; i++) {
-        struct text own, *map, *type;
-        char id[64];
-        ms_map_id(&maps[i], id);
-        texts_of(l, &maps[i], &own, &map, &type);
-        l->id = larger(l->id, (int)strlen(id));
-        l->map = larger(l->map, map->width);
-        l->type = larger(l->type, type->width);
-        least = larger(least, map->tail + 1);
-        drop_text(&own);
-    }
-    if (!l->st->width) return;
-    int room = larger(l->st->width - NUMBERS_WIDTH - GAPS - l->id, 2 * NAME_LEAST);
-    int map = share(room, l->map, l->type, least);
-    l->type = room - map < l->type ? room - map : l->type;
-    l->map = map;
 }
 
 static void put_state(char *buf, size_t len, const struct ms_map *m) {
@@ -142,6 +123,33 @@ static void put_state(char *buf, size_t len, const struct ms_map *m) {
         snprintf(buf, len, "changing");
     else
         strcpy(buf, "-");
+}
+
+static void measure(struct list *l, const struct ms_map *maps, size_t n) {
+    int least = 0;
+    char state[16];
+    l->id = 2, l->map = 3, l->type = 4;
+    l->resident = l->state = false;
+    for (size_t i = 0; i < n; i++) {
+        struct text own, *map, *type;
+        char id[64];
+        ms_map_id(&maps[i], id);
+        texts_of(l, &maps[i], &own, &map, &type);
+        l->id = larger(l->id, (int)strlen(id));
+        l->map = larger(l->map, map->width);
+        l->type = larger(l->type, type->width);
+        least = larger(least, map->tail + 1);
+        put_state(state, sizeof state, &maps[i]);
+        l->resident = l->resident || maps[i].resident != MS_UNKNOWN;
+        l->state = l->state || state[0] != '-';
+        drop_text(&own);
+    }
+    if (!l->st->width) return;
+    int numbers = NUMBERS_WIDTH + GAPS + (l->resident ? RESIDENT_WIDTH : 0) + (l->state ? STATE_WIDTH : 0);
+    int room = larger(l->st->width - numbers - l->id, 2 * NAME_LEAST);
+    int map = share(room, l->map, l->type, least);
+    l->type = room - map < l->type ? room - map : l->type;
+    l->map = map;
 }
 
 /* Two decimals, as printf's %.2f but for ties. */
@@ -182,8 +190,8 @@ static void put_row(struct list *l, const struct ms_map *m) {
     put_right(l->f, !ok ? "?" : m->slots ? put_load(m->load, number) : "-", 4);
     put_right(l->f, ok ? ms_text_bytes(m->bytes, number) : "?", 5);
     put_right(l->f, ok ? ms_text_bytes(m->waste, number) : "?", 5);
-    put_right(l->f, m->resident == MS_UNKNOWN ? "-" : ms_text_bytes(m->resident, number), 5);
-    fputs(state, l->f);
+    if (l->resident) put_right(l->f, m->resident == MS_UNKNOWN ? "-" : ms_text_bytes(m->resident, number), 5);
+    if (l->state) fputs(state, l->f);
     fputc('\n', l->f);
     drop_text(&own);
 }
@@ -193,8 +201,9 @@ void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps
     l->f = f;
     l->st = st;
     measure(l, maps, n);
-    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s %5s %s\n", l->id, "ID", l->map, "MAP", l->type, "TYPE",
-            "ENTRIES", "LOAD", "BYTES", "WASTE", "RESID", "STATE");
+    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s ", l->id, "ID", l->map, "MAP", l->type, "TYPE", "ENTRIES", "LOAD",
+            "BYTES", "WASTE");
+    fprintf(f, "%s%s\n", l->resident ? "RESID " : "", l->state ? "STATE" : "");
     for (size_t i = 0; i < n; i++) put_row(l, &maps[i]);
     for (size_t i = 0; i < sizeof l->known / sizeof *l->known; i++) forget(&l->known[i]);
     free(l);
@@ -212,16 +221,48 @@ void ms_table_totals(FILE *f, const struct ms_style *st, const struct ms_totals 
     fputc('\n', f);
 }
 
+/* How it was read, and what can be missing or of different moments therefore. */
+void ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {
+    const struct ms_target *t = &s->target;
+    double pause = (double)t->pause_ns / 1e6;
+    char *line = NULL;
+    if (t->mode == MS_MODE_STOP && t->late)
+        line = ms_asprintf("stopped for %.1f ms and let go before the end: the rest was read while it ran", pause);
+    else if (t->mode == MS_MODE_STOP)
+        line = ms_asprintf("stopped for %.1f ms while it was read: all maps, of one moment", pause);
+    else if (t->mode == MS_MODE_SNAPSHOT)
+        line = ms_asprintf("read from a copy, stopped for %.1f ms to make it: all maps, of one moment", pause);
+    else if (t->mode == MS_MODE_LIVE && s->runtime)
+        line = ms_strdup("read while it ran: maps that only moved or in a register then may be missing");
+    if (line) {
+        ms_text_cut(f, line, st->width, st->utf8);
+        fputc('\n', f);
+    }
+    free(line);
+}
+
 void ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {
     char age[32] = "?", rss[16] = "?";
     if (s->target.age_ns) ms_text_duration(s->target.age_ns, age);
     if (s->target.rss_bytes) ms_text_bytes(s->target.rss_bytes, rss);
     char *name = ms_text_escape(s->target.comm ? s->target.comm : "", st->utf8);
-    char *line = ms_asprintf("process %d (%s), up %s, RSS %s, %zu cop%s of gomap", s->target.pid, name, age,
-                             rss, s->copies, s->copies == 1 ? "y" : "ies");
+    char *copies = ms_asprintf(", %zu cop%s of gomap", s->copies, s->copies == 1 ? "y" : "ies");
+    char *runtime = s->runtime ? ms_text_escape(s->runtime, st->utf8) : NULL;
+    char *file = ms_text_escape(s->target.core ? s->target.core : "", st->utf8);
+    char signal[24] = "";
+    if (s->target.signal) snprintf(signal, sizeof signal, ", signal %d", s->target.signal);
+    char *state =
+        s->target.core ? ms_asprintf("core file %s%s", file, signal) : ms_asprintf("up %s, RSS %s", age, rss);
+    char *line = ms_asprintf("process %d (%s), %s%s%s%s", s->target.pid, name, state, runtime ? ", " : "",
+                             runtime ? runtime : "", s->copies || !runtime ? copies : "");
     ms_text_cut(f, line, st->width, st->utf8);
     fputc('\n', f);
+    ms_table_mode(f, st, s);
     free(line);
+    free(state);
+    free(file);
+    free(runtime);
+    free(copies);
     free(name);
 }
 

@@ -20,6 +20,11 @@ static void put_named(FILE *f, const struct ms_style *st, const char *lead, cons
     free(text);
 }
 
+/* Go's map up to 1.23, or gomap's copy of it: overflow buckets in chains, marks left by deletes. */
+static bool is_chained(const struct ms_map *m) {
+    return m->kind == MS_KIND_CLASSIC || m->kind == MS_KIND_GO_CLASSIC;
+}
+
 static void put_head(FILE *f, const struct ms_style *st, const struct ms_map *m) {
     char id[64], lead[80];
     ms_map_id(m, id);
@@ -33,16 +38,30 @@ static void put_head(FILE *f, const struct ms_style *st, const struct ms_map *m)
                 m->type->value_size, m->type->slot_size, m->type->slot_payload);
     }
     if (m->site) put_named(f, st, "  made at   ", m->site);
+    if (m->holder) put_named(f, st, "  held by   ", m->holder);
     fprintf(f, "  kind      %s, %s table, header at 0x%" PRIx64 ", certainty %s\n", ms_kind_name(m->kind),
             ms_layout_name(m->layout), m->addr, ms_certainty_name(m->certainty));
     if (m->doubt) fprintf(f, "            %s\n", m->doubt);
     fprintf(f, "  entries   %" PRIu64 " in %" PRIu64 " slots of %" PRIu64 " groups, load %.3f\n", m->entries,
             m->slots, m->groups, m->load);
-    fprintf(f, "  overflow  %" PRIu64 " in chains", m->chained);
-    if (m->kind == MS_KIND_CLASSIC)
-        fprintf(f, ", %" PRIu64 " slots marked by deletes\n", m->tombstones);
+    if (m->kind == MS_KIND_GO_SYNC)
+        fprintf(f, "  overflow  %" PRIu64 " behind others of equal hash\n", m->chained);
+    else if (m->kind == MS_KIND_GO_SWISS)
+        fprintf(f, "  deleted   %" PRIu64 " slots marked by deletes\n", m->tombstones);
+    else if (is_chained(m) && m->tombstones == MS_UNKNOWN)
+        fprintf(f, "  overflow  not looked at: the layout of its buckets is not known\n");
+    else if (is_chained(m))
+        fprintf(f, "  overflow  %" PRIu64 " in chains, %" PRIu64 " slots marked by deletes\n", m->chained,
+                m->tombstones);
     else
-        fprintf(f, ", %" PRIu64 " in the stash\n", m->stashed);
+        fprintf(f, "  overflow  %" PRIu64 " in chains, %" PRIu64 " in the stash\n", m->chained, m->stashed);
+}
+
+static void put_retained(FILE *f, const struct ms_detail *d) {
+    char human[16];
+    if (d->retained_bytes)
+        fprintf(f, "  retained %s in %" PRIu64 " objects that only this map leads to, its own included\n",
+                ms_text_bytes(d->retained_bytes, human), d->retained_objects);
 }
 
 static void put_bar(FILE *f, const struct ms_style *st, double share, int room) {
@@ -92,11 +111,15 @@ static void put_histogram(FILE *f, const struct ms_style *st, const char *unit, 
 
 static void put_histograms(FILE *f, const struct ms_style *st, const struct ms_detail *d) {
     fprintf(f, "\ngroups by live slots%s\n", d->two_arrays ? " (both arrays of the walk)" : "");
-    put_histogram(f, st, "slots  ", d->occupancy, 16, false);
-    bool classic = d->map.kind == MS_KIND_CLASSIC;
-    fprintf(f, "%s by entries in their chain\n", classic ? "groups" : "quads");
-    put_histogram(f, st, "entries", d->chain, MS_CHAIN_BUCKETS, true);
-    if (classic)
+    put_histogram(f, st, "slots  ", d->occupancy, 17, false);
+    bool classic = is_chained(&d->map), chains = d->map.kind != MS_KIND_GO_SWISS && d->map.kind != MS_KIND_GO_SYNC;
+    if (chains) {
+        fprintf(f, "%s by entries in their chain\n", classic ? "groups" : "quads");
+        put_histogram(f, st, "entries", d->chain, MS_CHAIN_BUCKETS, true);
+    }
+    if (!chains)
+        ; /* a Swiss map has none */
+    else if (classic)
         fprintf(f, "  %" PRIu64 " groups with overflow buckets\n", d->overflowed_groups);
     else
         fprintf(f, "  %" PRIu64 " groups with an overflow mark, %" PRIu64 " quads with entries in the stash\n",
@@ -116,7 +139,7 @@ static void put_growth(FILE *f, const struct ms_map *m) {
     else
         fprintf(f, "  now       %s, %" PRIu64 " of %" PRIu64 " %s (%.1f%%)\n",
                 m->walk == MS_WALK_GROW ? "growing" : "shrinking", m->walk_done, m->walk_total,
-                m->kind == MS_KIND_CLASSIC ? "old groups evacuated" : "quads done",
+                is_chained(m) ? "old groups evacuated" : "quads done",
                 m->walk_total ? 100.0 * (double)m->walk_done / (double)m->walk_total : 0.0);
     if (m->grow_at == MS_UNKNOWN) {
         fprintf(f, "  next      not known\n");
@@ -141,7 +164,7 @@ static void put_wall(FILE *f, uint64_t ns) {
         fprintf(f, "%" PRIu64 " ns", ns);
 }
 
-static void put_history(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d) {
+static void put_counters(FILE *f, const struct ms_detail *d) {
     fprintf(f, "\ncounters\n ");
     int column = 1;
     for (size_t i = 0; i < d->counters; i++) {
@@ -150,6 +173,10 @@ static void put_history(FILE *f, const struct ms_snapshot *s, const struct ms_de
         column += fprintf(f, " %s %" PRIu64, d->counter[i].name, d->counter[i].value);
     }
     fprintf(f, "%s\n", d->counters ? "" : " none: the map has no side record yet");
+}
+
+static void put_history(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d) {
+    put_counters(f, d);
     fprintf(f, "\nevents (flight recorder, oldest first, UTC)\n");
     size_t from = d->events > 32 ? d->events - 32 : 0;
     if (from) fprintf(f, "  %zu older ones: -o json shows all\n", from);
@@ -174,7 +201,11 @@ void ms_table_show(FILE *f, const struct ms_style *st, const struct ms_snapshot 
                    const struct ms_detail *d) {
     put_head(f, st, &d->map);
     put_parts(f, st, &d->map);
+    put_retained(f, d);
     put_histograms(f, st, d);
     put_growth(f, &d->map);
-    put_history(f, s, d);
+    if (!ms_map_of_go(&d->map))
+        put_history(f, s, d);
+    else if (d->counters)
+        put_counters(f, d);
 }

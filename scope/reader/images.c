@@ -8,7 +8,7 @@
  * deleted, replaced, or mean another file in our mount namespace, so descriptors that lead to the very
  * inode come first, and a path is believed only if the inode agrees.
  */
-#include "process.h"
+#include "core.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +35,24 @@ static char *unescape(const char *s) {
     return out;
 }
 
+void ms_images_add(struct ms_images *out, const struct ms_mapping *m) {
+    struct ms_image *last = out->count ? &out->image[out->count - 1] : NULL;
+    bool same = last && last->inode == m->inode && last->dev == m->dev;
+    /* The first pages of some images are mapped as two neighbours of offset 0: one image. */
+    if (m->offset != 0 || (same && last->end == m->start)) {
+        if (same) last->end = m->end;
+        return;
+    }
+    if (out->count >= IMAGES_MAX) return;
+    MS_ROOM(out->image, out->count, out->room);
+    out->image[out->count++] = (struct ms_image){.start = m->start,
+                                                 .first_end = m->end,
+                                                 .end = m->end,
+                                                 .dev = m->dev,
+                                                 .inode = m->inode,
+                                                 .path = ms_strdup(m->path)};
+}
+
 static void take_line(struct ms_images *out, char *line) {
     unsigned long long start, end, offset, inode;
     unsigned major, minor;
@@ -44,31 +62,16 @@ static void take_line(struct ms_images *out, char *line) {
                &path_at) < 7)
         return;
     out->mappings++;
-    if (inode == 0) return;
-    uint64_t dev = (uint64_t)major << 32 | minor;
-    struct ms_image *last = out->count ? &out->image[out->count - 1] : NULL;
-    if (offset != 0) {
-        if (last && last->inode == inode && last->dev == dev) last->end = end;
-        return;
-    }
-    /* The first pages of some images are mapped as two neighbours of offset 0: one image. */
-    if (last && last->inode == inode && last->dev == dev && last->end == start) {
-        last->end = end;
-        return;
-    }
-    if (perms[0] != 'r' || out->count >= IMAGES_MAX) return;
+    if (inode == 0 || (offset == 0 && perms[0] != 'r')) return;
     line[strcspn(line, "\n")] = 0;
-    MS_ROOM(out->image, out->count, out->room);
-    out->image[out->count++] = (struct ms_image){.start = start,
-                                                 .first_end = end,
-                                                 .end = end,
-                                                 .dev = dev,
-                                                 .inode = inode,
-                                                 .path = unescape(path_at ? line + path_at : "")};
+    char *path = unescape(path_at ? line + path_at : "");
+    ms_images_add(out, &(struct ms_mapping){start, end, offset, (uint64_t)major << 32 | minor, inode, path});
+    free(path);
 }
 
 int ms_images_load(struct ms_process *p, struct ms_images *out, struct ms_error *err) {
     *out = (struct ms_images){0};
+    if (p->core) return ms_core_images(p->core, out), MS_OK;
     int fd = openat(p->dir_fd, "maps", O_RDONLY | O_CLOEXEC);
     FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (!f) {
@@ -112,6 +115,7 @@ static int open_if_inode(int dir_fd, const char *path, uint64_t inode) {
 
 int ms_image_open(struct ms_process *p, const struct ms_image *im) {
     char name[96];
+    if (p->core) return ms_core_image_open(p->core, im);
     int fd = open_if_inode(p->dir_fd, "exe", im->inode);
     if (fd >= 0) return fd;
     snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)im->start,

@@ -10,6 +10,8 @@
  */
 #include "process.h"
 
+#include "core.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -216,6 +218,7 @@ int ms_process_open(struct ms_process *p, int pid, struct ms_error *err) {
 }
 
 void ms_process_close(struct ms_process *p) {
+    if (p->core) ms_core_close(p->core);
     if (p->dir_fd >= 0) close(p->dir_fd);
     if (p->mem_fd >= 0) close(p->mem_fd);
     if (p->pagemap_fd >= 0) close(p->pagemap_fd);
@@ -224,12 +227,29 @@ void ms_process_close(struct ms_process *p) {
     *p = (struct ms_process){.dir_fd = -1, .mem_fd = -1, .pagemap_fd = -1, .pid_fd = -1};
 }
 
+int ms_process_use_copy(struct ms_process *p, int copy, struct ms_error *err) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", copy);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ms_fail(err, MS_INTERNAL, "the copy of process %d (%s) cannot be read: %s", p->pid, p->comm,
+                       strerror(errno));
+    close(p->mem_fd);
+    p->mem_fd = fd;
+    p->copied = true;
+    return MS_OK;
+}
+
 int ms_process_check(struct ms_process *p, struct ms_error *err) {
     struct stat_line line;
     char probe;
+    if (p->core) return MS_OK;
     /* Address 0 is never mapped in an ordinary process: EIO says the image lives, 0 bytes that it is gone. */
     ssize_t n = pread(p->mem_fd, &probe, 1, 0);
     if (n == 0 || (n < 0 && errno == ESRCH)) p->gone = true;
+    if (p->copied) /* whatever became of the process itself */
+        return p->gone ? ms_fail(err, MS_GONE, "the copy of process %d (%s) ended while it was read", p->pid, p->comm)
+                       : MS_OK;
     struct pollfd ended = {.fd = p->pid_fd, .events = POLLIN};
     if (p->pid_fd >= 0 && poll(&ended, 1, 0) == 1 && (ended.revents & POLLIN)) p->gone = true;
     bool alive = parse_stat(p->dir_fd, &line) && line.start_ticks == p->start_ticks;
@@ -243,7 +263,7 @@ int ms_process_check(struct ms_process *p, struct ms_error *err) {
 uint64_t ms_process_age_ns(struct ms_process *p) {
     struct timespec now;
     long hz = sysconf(_SC_CLK_TCK);
-    if (hz <= 0 || clock_gettime(CLOCK_BOOTTIME, &now)) return 0;
+    if (p->core || hz <= 0 || clock_gettime(CLOCK_BOOTTIME, &now)) return 0;
     uint64_t up = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     uint64_t start = ms_mul(p->start_ticks, 1000000000u / (uint64_t)hz);
     return up > start ? up - start : 0;

@@ -1,4 +1,4 @@
-/* process.h - a live process, held by descriptors and never again by number. */
+/* process.h - a process: alive, held by descriptors and never again by number, or a core file. */
 #ifndef MS_PROCESS_H
 #define MS_PROCESS_H
 
@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct ms_core; /* core.h */
+
 struct ms_process {
+    struct ms_core *core; /* NULL: it is alive.  Else a core file, which never ends and has no descriptors here */
     int pid;              /* as the user's /proc names it; for messages */
     int dir_fd;           /* /proc/PID, or /proc/PID/task/TID where the leader has exited */
     int mem_fd;           /* mem, O_RDONLY; tied to one program image */
@@ -19,6 +22,7 @@ struct ms_process {
     char comm[64];
     char *exe; /* path of the program, or "" */
     bool gone; /* a read said so */
+    bool copied; /* mem_fd is of a copy */
     struct ms_reader reader;
 };
 
@@ -29,6 +33,9 @@ void ms_process_close(struct ms_process *p);
 /* Is it still the process, and still the program, that was opened?  MS_OK or MS_GONE. */
 int ms_process_check(struct ms_process *p, struct ms_error *err);
 
+/* Read the memory of its copy, process `copy`, from now on.  The copy must be held until it is open. */
+int ms_process_use_copy(struct ms_process *p, int copy, struct ms_error *err);
+
 /* Uptime in ns; 0 if it cannot be told.  resident bytes of the whole process from statm, 0 if unknown. */
 uint64_t ms_process_age_ns(struct ms_process *p);
 uint64_t ms_process_rss(struct ms_process *p);
@@ -38,6 +45,12 @@ size_t ms_process_all(int **out);
 
 /* Processes called name: by comm, file name of the program, or of argv[0]. */
 size_t ms_process_named(const char *name, int **out);
+
+/* A file, or part of it, mapped in a process. */
+struct ms_mapping {
+    uint64_t start, end, offset, dev, inode;
+    const char *path;
+};
 
 /* One ELF image that a process has mapped. */
 struct ms_image {
@@ -53,6 +66,8 @@ struct ms_images {
 };
 int ms_images_load(struct ms_process *p, struct ms_images *out, struct ms_error *err);
 void ms_images_free(struct ms_images *im);
+/* Add a mapping; in ascending order of addresses. */
+void ms_images_add(struct ms_images *out, const struct ms_mapping *m);
 
 /* The file behind an image, opened for reading, or -1: exe, map_files, then the path below the target's
  * root.  Inode numbers must agree; the caller compares the ELF header with the one in memory. */

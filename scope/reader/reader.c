@@ -34,19 +34,20 @@ static int by_addr(const void *a, const void *b) {
     return (x->addr > y->addr) - (x->addr < y->addr);
 }
 
-/* Read items[0..n), which lie within one span, into their buffers. */
-static enum ms_read read_span(struct ms_reader *r, struct ms_batch_item **items, size_t n, uint8_t *span) {
+/* Read items[0..n), which lie within one span, into their buffers; *span is room for one, once there is need of it. */
+static enum ms_read read_span(struct ms_reader *r, struct ms_batch_item **items, size_t n, uint8_t **span) {
     uint64_t start = items[0]->addr, end = start;
     for (size_t i = 0; i < n; i++) {
         uint64_t e = items[i]->addr + items[i]->len;
         if (e > end) end = e;
     }
     if (n > 1) {
-        enum ms_read rc = ms_read(r, start, span, (size_t)(end - start));
+        if (!*span) *span = ms_alloc(SPAN_MAX);
+        enum ms_read rc = ms_read(r, start, *span, (size_t)(end - start));
         if (rc == MS_READ_GONE) return rc;
         if (rc == MS_READ_OK) {
             for (size_t i = 0; i < n; i++) {
-                memcpy(items[i]->buf, span + (items[i]->addr - start), items[i]->len);
+                memcpy(items[i]->buf, *span + (items[i]->addr - start), items[i]->len);
                 items[i]->status = MS_READ_OK;
             }
             return MS_READ_OK;
@@ -61,7 +62,7 @@ static enum ms_read read_span(struct ms_reader *r, struct ms_batch_item **items,
 
 enum ms_read ms_read_batch(struct ms_reader *r, struct ms_batch_item *items, size_t n) {
     struct ms_batch_item **order = ms_alloc(n * sizeof *order);
-    uint8_t *span = ms_alloc(SPAN_MAX);
+    uint8_t *span = NULL;
     enum ms_read rc = MS_READ_OK;
     bool sorted = true; /* as what was allocated one after the other is */
     for (size_t i = 0; i < n; i++) {
@@ -78,7 +79,7 @@ enum ms_read ms_read_batch(struct ms_reader *r, struct ms_batch_item *items, siz
             if (e > end) end = e;
             j++;
         }
-        rc = read_span(r, order + i, j - i, span);
+        rc = read_span(r, order + i, j - i, &span);
         i = j;
     }
     free(order);
@@ -110,7 +111,7 @@ enum ms_read ms_read_string(struct ms_reader *r, uint64_t addr, size_t max, char
  * million waits. */
 bool ms_patient(struct ms_reader *r, int i, bool held, bool sane) {
     enum { FEW = 8, AT_ONCE = 4, WAIT_NS = 20000, PATIENCE_NS = 500000000 };
-    if (held && i >= FEW) return false;
+    if (r->still || (held && i >= FEW)) return false;
     if (r->waited_ns > PATIENCE_NS && i >= (sane ? 1 : FEW)) return false;
     if (i < AT_ONCE) return true;
     nanosleep(&(struct timespec){.tv_nsec = (long)WAIT_NS * i}, NULL);

@@ -23,6 +23,7 @@ struct ms_reader {
     /* Bytes of [addr, addr+len) that lie on resident and on swapped pages.  NULL: cannot tell. */
     enum ms_read (*resident)(void *ctx, uint64_t addr, uint64_t len, uint64_t *resident, uint64_t *swapped);
     void *ctx;
+    bool still;            /* what is read does not change: a copy, or a target that is stopped */
     uint64_t calls, bytes; /* reads done so far */
     uint64_t waited_ns;    /* spent waiting for something in the target to hold still */
 };

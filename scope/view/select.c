@@ -23,6 +23,8 @@ enum field {
     F_SITE,
     F_KIND,
     F_STATE,
+    F_GROWTH,
+    F_PLACE,
     FIELDS
 };
 enum op { OP_GT, OP_GE, OP_LT, OP_LE, OP_EQ, OP_NE, OP_HAS };
@@ -37,13 +39,22 @@ static const struct {
     [F_RESIDENT] = {"resident", false, true}, [F_ID] = {"id", false, false},
     [F_NAME] = {"name", true, false},         [F_TYPE] = {"type", true, false},
     [F_SITE] = {"site", true, false},         [F_KIND] = {"kind", true, false},
-    [F_STATE] = {"state", true, false},
+    [F_STATE] = {"state", true, false},       [F_GROWTH] = {"growth", false, false},
+    [F_PLACE] = {"place", true, false},
 };
 
 static int field_named(const char *name, size_t len) {
     for (int f = 0; f < FIELDS; f++)
         if (strlen(fields[f].name) == len && memcmp(fields[f].name, name, len) == 0) return f;
     return -1;
+}
+
+/* How near a map is to its next growth: entries of those at which it grows; 1 while it does. */
+static double growth(const struct ms_map *m) {
+    if (m->walk == MS_WALK_GROW) return 1;
+    if (m->grow_at == MS_UNKNOWN || m->grow_at == 0) return -1;
+    double share = (double)m->entries / (double)m->grow_at;
+    return share < 1 ? share : 1;
 }
 
 static double number_of(const struct ms_map *m, int field) {
@@ -54,6 +65,7 @@ static double number_of(const struct ms_map *m, int field) {
     case F_GAIN: return (double)m->rebuild_gain;
     case F_LOAD: return m->load;
     case F_SLOTS: return (double)m->slots;
+    case F_GROWTH: return growth(m);
     case F_RESIDENT: return m->resident == MS_UNKNOWN ? -1 : (double)m->resident;
     default: return (double)(m->id & UINT32_MAX);
     }
@@ -61,8 +73,9 @@ static double number_of(const struct ms_map *m, int field) {
 
 static const char *text_of(const struct ms_map *m, int field) {
     switch (field) {
-    case F_NAME: return m->name ? m->name : "";
+    case F_NAME: return m->name ? m->name : m->holder ? m->holder : "";
     case F_TYPE: return m->type ? m->type->name : "";
+    case F_PLACE: return m->place ? m->place : "";
     case F_SITE: return m->site ? m->site : "";
     case F_KIND: return ms_kind_name(m->kind);
     default: return ms_walk_name(m->walk);
@@ -73,7 +86,7 @@ static const char *text_of(const struct ms_map *m, int field) {
 struct rank {
     double number; /* the smaller, the earlier */
     const char *text;
-    uint64_t place; /* copy << 32 | registry index: no two maps have the same */
+    uint64_t place; /* copy << 32 | registry index, or the address: no two maps have the same */
     size_t at;
 };
 
@@ -106,14 +119,14 @@ static void permute(struct ms_map *maps, struct rank *rank, size_t n) {
     }
 }
 
-int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_error *err) {
+static int ranked(const struct ms_map *maps, size_t n, const char *field, struct rank **out, struct ms_error *err) {
     bool turned = field[0] == '-';
     const char *name = field + turned;
     int f = field_named(name, strlen(name));
     if (f < 0)
         return ms_fail(err, MS_USAGE,
                        "no field '%s' to sort by: bytes entries waste gain load slots resident id name "
-                       "type site kind state",
+                       "type site kind state growth place",
                        name);
     bool text = fields[f].text, ascending = (text || f == F_ID) != turned;
     struct rank *rank = ms_alloc(n * sizeof *rank);
@@ -122,11 +135,28 @@ int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_err
         double number = text ? 1 : number_of(m, f);
         rank[i] = (struct rank){.number = ascending ? number : -number,
                                 .text = text ? text_of(m, f) : NULL,
-                                .place = (uint64_t)m->copy << 32 | (uint32_t)m->id,
+                                .place = ms_map_of_go(m) ? m->addr : (uint64_t)m->copy << 32 | (uint32_t)m->id,
                                 .at = i};
     }
     qsort(rank, n, sizeof *rank, text ? before_text : before);
+    *out = rank;
+    return MS_OK;
+}
+
+int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_error *err) {
+    struct rank *rank;
+    int status = ranked(maps, n, field, &rank, err);
+    if (status) return status;
     permute(maps, rank, n);
+    free(rank);
+    return MS_OK;
+}
+
+int ms_view_order(const struct ms_map *maps, size_t n, const char *field, size_t *order, struct ms_error *err) {
+    struct rank *rank;
+    int status = ranked(maps, n, field, &rank, err);
+    if (status) return status;
+    for (size_t i = 0; i < n; i++) order[i] = rank[i].at;
     free(rank);
     return MS_OK;
 }
@@ -244,6 +274,7 @@ static enum match match_map(const struct ms_map *m, const char *what) {
     ms_map_id(m, id);
     snprintf(whole, sizeof whole, "%llu", (unsigned long long)m->id);
     snprintf(index, sizeof index, "%u", (unsigned)(m->id & UINT32_MAX)); /* alone: one live map has it */
+    if (ms_map_of_go(m)) index[0] = 0;                                   /* which have addresses instead */
     if (strcmp(id, what) == 0 || strcmp(whole, what) == 0 || strcmp(index, what) == 0) return WHOLE;
     if (m->name && strcmp(m->name, what) == 0) return WHOLE;
     char *label = ms_map_label(m);

@@ -29,6 +29,8 @@ void ms_view_totals(const struct ms_map *maps, size_t n, struct ms_totals *out);
 /* Sort by a field: numbers descending, texts ascending; a leading '-' turns it round. Stable: ties by
  * copy and id. MS_USAGE: no such field. */
 int ms_view_sort(struct ms_map *maps, size_t n, const char *field, struct ms_error *err);
+/* The same order, as numbers of maps. */
+int ms_view_order(const struct ms_map *maps, size_t n, const char *field, size_t *order, struct ms_error *err);
 /* Next sort field after `field`, for `top`. */
 const char *ms_view_next_sort(const char *field);
 
@@ -37,7 +39,7 @@ struct ms_filter {
     struct {
         int field, op;
         double number;
-        char text[64];
+        char text[256];
     } term[MS_FILTER_TERMS];
     size_t terms;
 };
@@ -48,6 +50,46 @@ bool ms_filter_match(const struct ms_filter *f, const struct ms_map *m);
 /* MAP argument: id, whole name, whole label, or a unique prefix of name or label. */
 int ms_view_find(const struct ms_snapshot *s, const char *what, const struct ms_map **out,
                  struct ms_error *err);
+
+/* ---- cluster.c --------------------------------------------------------------------------------- */
+
+/* What maps of one row have in common.  A tree: of types or of roots first, of places below. */
+enum ms_by {
+    MS_BY_MAP,    /* nothing: a row a map */
+    MS_BY_PLACE,  /* the place that holds them, and the type */
+    MS_BY_TYPE,   /* the type, then the place */
+    MS_BY_HOLDER, /* the variable or frame at the root, then the place */
+};
+
+/* Rows of sums and of maps, in the order they are shown.  As a map, a row has the sums, id, kind and address of the worst
+ * of its maps, which is the first by the order, and a name that tells depth and number: "  main.user.tags x200". */
+struct ms_clusters {
+    struct ms_map *row;
+    struct ms_cluster {
+        char *name;    /* alone */
+        uint64_t maps; /* 1: the row is a map itself */
+        unsigned depth;
+    } * cluster; /* of each row */
+    size_t rows, room, cluster_room;
+};
+/* Of maps sorted by `field`; at most `most` rows of depth 0 (0: all).  expand: the maps too. */
+int ms_view_clusters(const struct ms_map *maps, size_t n, enum ms_by by, bool expand, const char *field, size_t most,
+                     struct ms_clusters *out, struct ms_error *err);
+void ms_view_clusters_free(struct ms_clusters *c);
+
+/* ---- bucket.c ---------------------------------------------------------------------------------- */
+
+struct ms_bucket_part {
+    const char *what;  /* tophash, control, overflow, link, slot, key, value */
+    const char *state; /* of a slot: live, deleted, empty; else NULL */
+    uint64_t addr;
+    uint32_t len;
+    int slot;             /* -1: none */
+    bool data;            /* a key or value, or a pointer to one */
+    const uint8_t *bytes; /* NULL: not read */
+};
+/* The parts of a group or bucket by address; *out allocated.  0: nothing is known of how it lies. */
+size_t ms_view_bucket(const struct ms_map *m, const struct ms_group *g, struct ms_bucket_part **out);
 
 /* ---- heat.c ------------------------------------------------------------------------------------ */
 

@@ -1,9 +1,10 @@
-/* shim_pread.c - a library to preload into mapscope, that stops it at one exact read of its target.
+/* shim_pread.c - a library to preload into mapscope, that stops it at one exact read of its target, or lets reads fail.
  *
  *   TK_STOP_AT=N    before read number N of a target's memory (1 is the first) the tool stops
  *                   itself (SIGSTOP), so that a test can do something to the target and let it go on
  *   TK_ATTACK=PID   at the first read, try what the tool's seccomp filter must refuse, with PID as
  *                   the victim, and say on stderr how each went
+ *   TK_FAULT_EVERY=N  every Nth read of the target's memory fails, as of a page that is not there
  */
 #undef _FILE_OFFSET_BITS /* pread and pread64 are two symbols: both are wanted under their own names */
 #define _GNU_SOURCE
@@ -52,12 +53,14 @@ static void attack(pid_t victim) {
     report("perf_event_open", syscall(SYS_perf_event_open, NULL, victim, -1, -1, 0));
 }
 
-static void before_read(void) {
+/* Returns whether the read is to fail. */
+static int before_read(void) {
     static long count;
-    const char *at = getenv("TK_STOP_AT"), *victim = getenv("TK_ATTACK");
+    const char *at = getenv("TK_STOP_AT"), *victim = getenv("TK_ATTACK"), *every = getenv("TK_FAULT_EVERY");
     count++;
     if (victim && count == 1) attack((pid_t)atol(victim));
     if (at && count == atol(at)) raise(SIGSTOP);
+    return every && count % atol(every) == 0;
 }
 
 /* Only reads of a target's memory count: those of a file named mem. */
@@ -79,7 +82,10 @@ ssize_t pread64(int fd, void *buf, size_t len, off_t at);
 ssize_t pread(int fd, void *buf, size_t len, off_t at) {
     static pread_fn *real;
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, "pread64");
-    if (is_mem(fd)) before_read();
+    if (is_mem(fd) && before_read()) {
+        errno = EIO;
+        return -1;
+    }
     return real(fd, buf, len, at);
 }
 

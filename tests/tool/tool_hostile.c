@@ -217,7 +217,7 @@ static void render(struct ms_snapshot *s, struct ms_detail *d, struct ms_cells *
     ms_view_totals(s->map, s->maps, &totals);
     assert_int_equal(ms_view_sort(s->map, s->maps, "waste", &err), MS_OK);
     ms_table_list(f, &style, s->map, s->maps);
-    ms_json_list(f, "list", s, &totals, s->map, s->maps);
+    ms_json_list(f, "list", s, &totals, s->map, s->maps, NULL);
     ms_html_list(f, s, &totals, s->map, s->maps);
     if (d && c) {
         struct ms_picture p = {.map = &d->map,
@@ -228,7 +228,7 @@ static void render(struct ms_snapshot *s, struct ms_detail *d, struct ms_cells *
                                .lo_groups = d->lo_groups,
                                .two_arrays = d->two_arrays};
         ms_table_show(f, &style, s, d);
-        ms_json_show(f, s, d);
+        ms_json_show(f, s, d, NULL, NULL, 0);
         if (c->count) {
             ms_halfblock_heat(f, &style, &p);
             ms_svg_heat(f, &p);

@@ -77,6 +77,23 @@ void tk_kill(struct tk_target *t);        /* and reap */
 const char *tk_target_path(const char *name);
 extern const char *tk_tool;
 
+/* ---- core files (toolcore.c) ------------------------------------------------------------------- */
+
+/* A folder for one core file, in which the target is then started.  filter: for coredump_filter. */
+struct tk_core {
+    char dir[96];
+    char *file; /* NULL: none was made yet */
+};
+void tk_core_start(struct tk_core *c, struct tk_target *t, const char *filter, const char *const *argv);
+/* End the target by SIGABRT and find the core the kernel wrote.  false: it does not write plain files here, which is
+ * printed; the target is as it was. */
+bool tk_core_kernel(struct tk_core *c, struct tk_target *t);
+/* Let gcore write it; the target goes on.  false: there is no gcore, or it may not trace, which is printed. */
+bool tk_core_gcore(struct tk_core *c, struct tk_target *t);
+/* "core:FILE[,EXE]"; allocated.  exe: NULL none */
+char *tk_core_target(const struct tk_core *c, const char *exe);
+void tk_core_free(struct tk_core *c);
+
 /* ---- JSON -------------------------------------------------------------------------------------- */
 
 /* Run with "-o json", assert exit code 0 and that the document is of the schema; the caller drops it. */

@@ -1,0 +1,160 @@
+// Command gotarget is a Go process for mapscope to look at, which can tell what it loses by that.
+//
+//	gotarget MAPS ENTRIES MIB THREADS
+//
+// It has MAPS maps of ENTRIES entries each, MIB of other objects, half of it lists of 1024 objects with two pointers
+// each, half pages of bytes, and THREADS threads that wait.  When all is made it prints "ready" and answers lines:
+//
+//	work   one unit of work (lookups, inserts and deletes, always as many and the same mix): its processor time, ns
+//	watch  from now on a thread does nothing but read the clock
+//	gap    the longest time between two of its readings since "watch", ns: what stopped it, the machine or mapscope
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const unit = 1000000
+
+type node struct {
+	next *node
+	item *uint64
+	text [112]byte
+}
+
+type program struct {
+	maps     []map[uint64]uint64
+	lists    []*node
+	pages    [][]byte
+	universe uint64
+	state    uint64
+	watching atomic.Bool
+	watched  chan time.Duration
+}
+
+func (p *program) draw() uint64 { // splitmix64
+	p.state += 0x9e3779b97f4a7c15
+	z := p.state
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	return z ^ (z >> 31)
+}
+
+func cpu() int64 {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		panic(err)
+	}
+	return use.Utime.Nano() + use.Stime.Nano()
+}
+
+// work is half lookups, a quarter inserts and a quarter deletes, of keys from a universe twice as large as a map's
+// entries: sizes stay as they are.
+func (p *program) work() int64 {
+	began, found := cpu(), uint64(0)
+	for i := 0; i < unit; i++ {
+		r := p.draw()
+		key, m := (r>>32)*p.universe>>32, p.maps[p.draw()%uint64(len(p.maps))]
+		switch {
+		case r&1 != 0:
+			found += m[key]
+		case r&2 != 0:
+			m[key] = r | 1
+		default:
+			delete(m, key)
+		}
+	}
+	if found == 0 {
+		panic("nothing was ever found")
+	}
+	return cpu() - began
+}
+
+func (p *program) watch() {
+	runtime.LockOSThread()
+	var worst time.Duration
+	for last := time.Now(); p.watching.Load(); {
+		now := time.Now()
+		if d := now.Sub(last); d > worst {
+			worst = d
+		}
+		last = now
+	}
+	p.watched <- worst
+}
+
+func wait(gate *sync.Mutex) {
+	runtime.LockOSThread()
+	syscall.Select(0, nil, nil, nil, nil) // a thread of its own, in the kernel, for ever
+	gate.Lock()
+}
+
+func (p *program) fill(mib uint64) {
+	var last *node
+	for n := mib << 19 / 128; n > 0; n-- {
+		last = &node{next: last}
+		if n%1024 == 0 {
+			p.lists = append(p.lists, last)
+			last = nil
+		}
+	}
+	for n := mib << 19 / 4096; n > 0; n-- {
+		page := make([]byte, 4096)
+		page[0] = 1 // resident
+		p.pages = append(p.pages, page)
+	}
+}
+
+func number(text string) uint64 {
+	n, err := strconv.ParseUint(text, 10, 40)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gotarget:", err)
+		os.Exit(2)
+	}
+	return n
+}
+
+func main() {
+	if len(os.Args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: gotarget MAPS ENTRIES MIB THREADS")
+		os.Exit(2)
+	}
+	count, entries := number(os.Args[1]), number(os.Args[2])
+	p := &program{universe: 2 * entries, watched: make(chan time.Duration)}
+	for ; count > 0; count-- {
+		m := map[uint64]uint64{}
+		for e := uint64(0); e < entries; e++ {
+			m[p.draw()%p.universe] = 1
+		}
+		p.maps = append(p.maps, m)
+	}
+	p.fill(number(os.Args[3]))
+	var gate sync.Mutex
+	for n := number(os.Args[4]); n > 0; n-- {
+		go wait(&gate)
+	}
+	runtime.GC()
+	fmt.Println("ready")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		switch in.Text() {
+		case "work":
+			fmt.Println(p.work())
+		case "watch":
+			p.watching.Store(true)
+			go p.watch()
+			fmt.Println("watching")
+		case "gap":
+			p.watching.Store(false)
+			fmt.Println((<-p.watched).Nanoseconds())
+		}
+	}
+	runtime.KeepAlive(p)
+}

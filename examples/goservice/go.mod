@@ -1,0 +1,3 @@
+module gomap.example/goservice
+
+go 1.19

@@ -1,0 +1,128 @@
+/* cmd_holders.c - `mapscope holders TARGET MAP`: every path by which the program comes to a map.
+ *
+ *   Go   the walk's own graph: paths named by types, the dominator, and on request what the map retains
+ *   C    a scan of writable memory for the map's address (model/scan.c), named by the images' symbols
+ */
+#include "cmd.h"
+
+#include "goruntime/goholders.h"
+
+#include <stdlib.h>
+
+enum { PATHS_SHOWN = 20 };
+
+/* ---- Go ---------------------------------------------------------------------------------------- */
+
+/* The path along the first n words of a way, and the type of what it ends in. */
+static char *path_of(struct ms_go *go, const struct ms_goway *w, size_t n, uint64_t end, ms_gotid *type) {
+    size_t kept = 0;
+    uint64_t *turned = ms_alloc((n + 1) * sizeof *turned);
+    for (size_t i = n; i-- > 0;)
+        if (w->word[i]) turned[kept++] = w->word[i];
+    char *text = ms_gopath_along(go, turned, kept, end, type);
+    free(turned);
+    return text;
+}
+
+static void take_frame(struct ms_go *go, uint64_t addr, struct ms_holder *out) {
+    const struct ms_goarea *a = ms_goheap_find(go, addr);
+    struct ms_goframe f;
+    if (!a || a->kind == MS_GO_DATA) return;
+    out->root = MS_ROOT_STACK;
+    out->goroutine = go->routine[a->index].id;
+    if (!ms_gopath_frame(go, &go->routine[a->index], addr, &f)) return;
+    if (*f.function) out->function = ms_strdup(f.function);
+    if (*f.file) out->file = ms_strdup(f.file), out->line = f.line;
+}
+
+static void take_way(struct ms_go *go, struct ms_goway *w, uint64_t header, struct ms_holders *out) {
+    struct ms_holder *h = ms_holders_add(out);
+    ms_gotid type;
+    h->path = path_of(go, w, w->words, header, &type);
+    if (w->words && w->word[0] == 0)
+        h->root = MS_ROOT_RUNTIME;
+    else
+        take_frame(go, w->words ? w->word[0] : header, h);
+    h->word = w->word;
+    h->words = w->words;
+    w->word = NULL;
+}
+
+static void take_dominator(struct ms_go *go, const struct ms_goholders *found, uint64_t header,
+                           struct ms_holders *out) {
+    const struct ms_goway *w = found->way;
+    size_t at = found->dominator;
+    if (found->ways && w->words == 0) { /* it lies in a root, which is then what holds it */
+        ms_gotid none;
+        out->dominator = path_of(go, w, 0, header, &none);
+        out->dominator_addr = header;
+    }
+    if (at == SIZE_MAX) return;
+    bool root = at == 0;
+    ms_gotid type;
+    out->dominator = path_of(go, w, root ? 1 : at, 0, &type);
+    out->dominator_addr = w->word[at];
+    if (root) return;
+    const struct ms_gotype *t = ms_gotype_get(go, type);
+    if (t->name) out->dominator_type = ms_strdup(t->name);
+    ms_goheap_object(go, w->word[at], &out->dominator_addr);
+}
+
+int ms_session_go_holders(struct ms_session *s, const struct ms_map *m, size_t most, bool retained,
+                          struct ms_holders *out, struct ms_error *err) {
+    struct ms_goholders found;
+    int status = ms_goholders_find(s->go, m->addr, most, retained, &found, err);
+    *out = (struct ms_holders){.paths = found.all,
+                               .pointers = found.pointers,
+                               .cut = found.cut,
+                               .retained_bytes = retained ? found.retained_bytes : MS_UNKNOWN,
+                               .retained_objects = retained ? found.retained_objects : MS_UNKNOWN};
+    if (status == MS_OK) take_dominator(s->go, &found, m->addr, out);
+    for (size_t i = 0; status == MS_OK && i < found.ways; i++) take_way(s->go, &found.way[i], m->addr, out);
+    ms_goholders_free(&found);
+    return status;
+}
+
+const char ms_retained_go_only[] = "--retained: only in Go programs is it known what a map's entries hold";
+
+/* ---- the verb ---------------------------------------------------------------------------------- */
+
+static int find_holders(struct ms_cmd *cmd, struct ms_session *s, const struct ms_map *m,
+                        struct ms_holders *out, struct ms_error *err) {
+    size_t most = cmd->limit ? cmd->limit : PATHS_SHOWN;
+    if (ms_map_of_go(m)) return ms_session_go_holders(s, m, most, cmd->retained, out, err);
+    if (cmd->retained) return ms_fail(err, MS_USAGE, "%s", ms_retained_go_only);
+    out->retained_bytes = out->retained_objects = MS_UNKNOWN;
+    return ms_session_scan(s, m, most, out, err);
+}
+
+int ms_cmd_holders(struct ms_cmd *cmd, struct ms_error *err) {
+    struct ms_session s;
+    struct ms_snapshot snap;
+    struct ms_holders held = {0};
+    const struct ms_map *map = NULL;
+    int status = ms_session_map(cmd, &s, &snap, &map, err);
+    if (status == MS_OK) status = find_holders(cmd, &s, map, &held, err);
+    if (status == MS_OK) status = ms_session_thaw(cmd, &s, &snap, err);
+    if (s.process.mem_fd >= 0 && (status == MS_OK || status == MS_GONE)) {
+        struct ms_error why = *err;
+        if (ms_process_check(&s.process, &why)) status = MS_GONE, *err = why;
+    }
+    if (status == MS_OK) {
+        cmd->documented = cmd->json;
+        if (cmd->json) {
+            ms_json_holders(cmd->out, &snap, map, &held);
+        } else {
+            ms_table_target(cmd->out, &cmd->style, &snap);
+            ms_table_holders(cmd->out, &cmd->style, map, &held);
+        }
+    }
+    if (status == MS_OK && held.pointers == 0 && held.holders == 0)
+        status = ms_fail(err, MS_UNCERTAIN,
+                         "nothing that points to the map was found: it changed while it was looked for");
+    if (status == MS_OK) status = ms_session_whole(&s, err);
+    ms_holders_free(&held);
+    ms_snapshot_free(&snap);
+    ms_session_close(&s);
+    return status;
+}

@@ -1,0 +1,3 @@
+module gomap.test/holders
+
+go 1.19
