@@ -194,7 +194,7 @@ static void look_closer(struct ms_reader *r, struct ms_snapshot *s, struct ms_ma
     ms_detail_free(&d);
 }
 
-static enum ms_read load(struct ms_go *go, bool sync, const struct ms_go_header *at, size_t n,
+static enum ms_read load(struct ms_go *go, bool sync, struct ms_go_header *at, size_t n,
                          struct ms_snapshot *s) {
     size_t before = s->maps;
     enum ms_read rc = sync ? ms_go_sync_load(go->reader, at, s)
@@ -202,7 +202,7 @@ static enum ms_read load(struct ms_go *go, bool sync, const struct ms_go_header 
                           ? ms_go_swiss_load(go->reader, at, n, s)
                           : ms_go_classic_load(go->reader, at, n, (uint8_t)go->layout.map_header, s);
     require(s->maps - before == n || rc == MS_READ_GONE);
-    for (size_t i = s->maps - before; i < n; i++) free(at[i].holder), free(at[i].place);
+    for (size_t i = 0; i < n; i++) free(at[i].holder), free(at[i].place);
     return rc;
 }
 

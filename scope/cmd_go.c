@@ -126,7 +126,7 @@ static const struct ms_type *type_of(struct ms_go *go, ms_gotid id, const struct
     t->key_align = t->value_align = 0;
     t->slot_payload = map->map.key_slot + map->map.elem_slot;
     uint32_t beside = go->layout.swiss ? 8 : 16; /* control or tophash bytes, and a link */
-    t->slot_size = map->map.group_size ? (map->map.group_size - beside) / 8 : 0;
+    t->slot_size = map->map.group_size > beside ? (map->map.group_size - beside) / 8 : 0;
     t->addr = map->rtype;
     fill_shape(go, map, &t->go);
     t->next = out->types;
@@ -145,16 +145,21 @@ static uint64_t object_size(void *ctx, uint64_t addr) {
 /* Few enough that few of them change between the readings of their headers. */
 enum { TOGETHER = 1024 };
 
-static enum ms_read load(struct ms_go *go, bool sync, const struct ms_go_header *at, size_t n,
+static enum ms_read load(struct ms_go *go, bool sync, struct ms_go_header *at, size_t n,
                          struct ms_snapshot *out) {
-    size_t before = out->maps;
     enum ms_read rc = sync ? ms_go_sync_load(go->reader, at, out)
                       : go->layout.swiss
                           ? ms_go_swiss_load(go->reader, at, n, out)
                           : ms_go_classic_load(go->reader, at, n, (uint8_t)go->layout.map_header, out);
-    for (size_t i = out->maps - before; i < n; i++)
-        free(at[i].holder), free(at[i].place); /* the process ended */
+    for (size_t i = 0; i < n; i++) free(at[i].holder), free(at[i].place); /* of what was no map, or not reached */
     return rc;
+}
+
+/* Stacks hold words of frames long gone. */
+static bool only_on_stack(struct ms_go *go, const struct ms_gofound *f) {
+    struct ms_goarea *a = f->via ? NULL : ms_goheap_find(go, f->header);
+    if (f->via) (void)ms_goheap_word_at(go, f->via - 1, &a);
+    return a && a->kind == MS_GO_STACK;
 }
 
 static enum ms_read load_found(struct ms_go *go, struct ms_snapshot *out) {
@@ -166,6 +171,7 @@ static enum ms_read load_found(struct ms_go *go, struct ms_snapshot *out) {
         const struct ms_gofound *f = &go->found[i];
         at[n] = (struct ms_go_header){f->header, f->type < types ? type_of(go, f->type, known, out) : NULL};
         at[n].holder = ms_gopath(go, f, &at[n].place);
+        at[n].maybe = only_on_stack(go, f);
         if (ms_gotype_get(go, f->type)->sync)
             rc = load(go, true, &at[n], 1, out);
         else if (++n == TOGETHER)

@@ -323,7 +323,7 @@ void ms_go_hmap_fill(struct ms_reader *r, const struct ms_snapshot *snap, const 
 }
 
 /* A map that was read together with others; if that went wrong it is read alone, with patience. */
-static enum ms_read add_map(struct ms_reader *r, struct ms_go_hmap *h, const struct ms_go_header *at,
+static enum ms_read add_map(struct ms_reader *r, struct ms_go_hmap *h, struct ms_go_header *at,
                             struct ms_snapshot *out) {
     enum ms_certainty sure = MS_EXACT;
     const char *doubt = NULL;
@@ -343,7 +343,7 @@ static enum ms_read add_map(struct ms_reader *r, struct ms_go_hmap *h, const str
     return MS_READ_OK;
 }
 
-enum ms_read ms_go_classic_load(struct ms_reader *r, const struct ms_go_header *at, size_t n, uint8_t header_bytes,
+enum ms_read ms_go_classic_load(struct ms_reader *r, struct ms_go_header *at, size_t n, uint8_t header_bytes,
                                 struct ms_snapshot *out) {
     struct ms_go_hmap *h = ms_alloc(n * sizeof *h);
     for (size_t i = 0; i < n; i++)

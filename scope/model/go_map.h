@@ -20,9 +20,9 @@ uint64_t ms_go_object_bytes(const struct ms_snapshot *s, uint64_t addr, uint64_t
 /* ---- shared by the backends --------------------------------------------------------------------- */
 
 /* A new map of the snapshot, which has these texts now; its figures are still to come. */
-struct ms_map *ms_go_add(struct ms_snapshot *out, const struct ms_go_header *at);
-/* A map that could not be read: of it only the place is known. */
-void ms_go_add_damaged(struct ms_snapshot *out, enum ms_kind kind, const struct ms_go_header *at, const char *field);
+struct ms_map *ms_go_add(struct ms_snapshot *out, struct ms_go_header *at);
+/* A map that could not be read: of it only the place is known, unless it may be none. */
+void ms_go_add_damaged(struct ms_snapshot *out, enum ms_kind kind, struct ms_go_header *at, const char *field);
 /* A copy of the map for a detail, its texts its own. */
 void ms_go_copy(const struct ms_map *m, struct ms_map *out);
 int ms_go_resident(struct ms_reader *r, uint64_t addr, uint64_t bytes, uint64_t *resident, uint64_t *swapped,

@@ -44,16 +44,18 @@ uint64_t ms_go_object_bytes(const struct ms_snapshot *s, uint64_t addr, uint64_t
     return bytes ? bytes : otherwise;
 }
 
-struct ms_map *ms_go_add(struct ms_snapshot *out, const struct ms_go_header *at) {
+struct ms_map *ms_go_add(struct ms_snapshot *out, struct ms_go_header *at) {
     struct ms_map *m = ms_snapshot_add(out);
     m->id = m->addr = at->addr;
     m->type = at->type;
     m->holder = at->holder;
     m->place = at->place;
+    at->holder = at->place = NULL;
     return m;
 }
 
-void ms_go_add_damaged(struct ms_snapshot *out, enum ms_kind kind, const struct ms_go_header *at, const char *field) {
+void ms_go_add_damaged(struct ms_snapshot *out, enum ms_kind kind, struct ms_go_header *at, const char *field) {
+    if (at->maybe) return;
     struct ms_map *m = ms_go_add(out, at);
     m->kind = (uint8_t)kind;
     m->certainty = MS_DAMAGED;

@@ -290,7 +290,7 @@ static void fill(const struct ms_snapshot *snap, const struct swiss *w, struct m
 }
 
 /* A map that was read together with others; if that went wrong it is read alone, with patience. */
-static enum ms_read add_map(struct ms_reader *r, struct swiss *w, const struct ms_go_header *at,
+static enum ms_read add_map(struct ms_reader *r, struct swiss *w, struct ms_go_header *at,
                             struct ms_snapshot *out) {
     enum ms_certainty sure = MS_EXACT;
     const char *doubt = NULL;
@@ -313,7 +313,7 @@ static enum ms_read add_map(struct ms_reader *r, struct swiss *w, const struct m
     return MS_READ_OK;
 }
 
-enum ms_read ms_go_swiss_load(struct ms_reader *r, const struct ms_go_header *at, size_t n, struct ms_snapshot *out) {
+enum ms_read ms_go_swiss_load(struct ms_reader *r, struct ms_go_header *at, size_t n, struct ms_snapshot *out) {
     struct swiss *w = ms_alloc(n * sizeof *w);
     for (size_t i = 0; i < n; i++) w[i].addr = at[i].addr;
     enum ms_read rc = read_once(r, w, n, TOGETHER_MOST);

@@ -177,7 +177,7 @@ static void fill(const struct trie *t, struct ms_map *m) {
 
 static const char changed[] = "it changed each time it was read";
 
-enum ms_read ms_go_sync_load(struct ms_reader *r, const struct ms_go_header *at, struct ms_snapshot *out) {
+enum ms_read ms_go_sync_load(struct ms_reader *r, struct ms_go_header *at, struct ms_snapshot *out) {
     struct trie t;
     enum ms_certainty certainty;
     enum ms_read rc = read_still(r, out, at->addr, entry_size(at->type), &t, &certainty);

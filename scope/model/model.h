@@ -298,14 +298,15 @@ uint64_t ms_go_allocated(uint64_t size, bool pointers, bool headers);
 struct ms_go_header {
     uint64_t addr;
     const struct ms_type *type; /* NULL: not known */
-    char *holder, *place;       /* as in struct ms_map */
+    char *holder, *place;       /* as in struct ms_map; NULL once a map of the snapshot has them */
+    bool maybe; /* only a word of a stack, which may be dead, says so: what does not look like a map is none */
 };
-/* Add them to the snapshot, in this order; the texts of those added are its own then, and all are unless the target
- * ended.  The first two read all n together, and those that change meanwhile once more, alone. */
-enum ms_read ms_go_classic_load(struct ms_reader *r, const struct ms_go_header *at, size_t n, uint8_t header_bytes,
+/* Add them to the snapshot, in this order.  The first two read all n together, and those that change meanwhile once
+ * more, alone. */
+enum ms_read ms_go_classic_load(struct ms_reader *r, struct ms_go_header *at, size_t n, uint8_t header_bytes,
                                 struct ms_snapshot *out);
-enum ms_read ms_go_swiss_load(struct ms_reader *r, const struct ms_go_header *at, size_t n, struct ms_snapshot *out);
-enum ms_read ms_go_sync_load(struct ms_reader *r, const struct ms_go_header *at, struct ms_snapshot *out);
+enum ms_read ms_go_swiss_load(struct ms_reader *r, struct ms_go_header *at, size_t n, struct ms_snapshot *out);
+enum ms_read ms_go_sync_load(struct ms_reader *r, struct ms_go_header *at, struct ms_snapshot *out);
 /* Events of a map, from the flight recorder of its copy of the library. */
 int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
                     struct ms_detail *d, struct ms_error *err);

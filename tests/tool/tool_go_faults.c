@@ -21,7 +21,8 @@ static int end(void **state) {
 static void list_with_faults(struct tk_result *r, unsigned every) {
     char option[48];
     snprintf(option, sizeof option, "TK_FAULT_EVERY=%u", every);
-    struct tk_how how = {.preload = tk_target_path("libshim_pread.so"), .env = (const char *const[]){option, NULL}};
+    struct tk_how how = {.preload = tk_target_path("libshim_pread.so"),
+                         .env = (const char *const[]){option, NULL}};
     assert_non_null(how.preload);
     TK_RUN_HOW(r, &how, "list", t.id, "-o", "json");
 }
