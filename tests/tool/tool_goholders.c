@@ -93,16 +93,19 @@ static void test_the_one_global_of_a_map_is_its_dominator(void **state) {
     json_decref(doc);
 }
 
+/* A dead word of a frame may lead to one of its values too, or two. */
+static void assert_retained(uint64_t bytes) { assert_in_range(bytes, 88 * 4096, 90 * 4096); }
+
 static void test_retained_is_what_only_the_map_leads_to(void **state) {
     (void)state;
     json_t *doc = TK_JSON("holders", t.id, "main.GRetains", "--retained");
     uint64_t own = tk_number(json_array_get(tk_at(doc, "maps"), 0), "bytes");
-    assert_int_equal(tk_number(doc, "held.retained_bytes") - own, 90 * 4096);
-    assert_in_range(tk_number(doc, "held.retained_objects"), 91, 91 + 40);
+    assert_retained(tk_number(doc, "held.retained_bytes") - own);
+    assert_in_range(tk_number(doc, "held.retained_objects"), 89, 91 + 40);
     json_decref(doc);
     doc = TK_JSON("show", t.id, "main.GRetains", "--retained");
     const json_t *map = json_array_get(tk_at(doc, "maps"), 0);
-    assert_int_equal(tk_number(map, "retained_bytes"), own + 90 * 4096);
+    assert_retained(tk_number(map, "retained_bytes") - own);
     json_decref(doc);
 }
 
