@@ -90,6 +90,7 @@ static int render(struct ms_cmd *cmd, struct view *v, struct ms_error *err) {
     FILE *f = open_memstream(&text, &length);
     if (!f) return ms_fail(err, MS_INTERNAL, "out of memory");
     st.width = COLS;
+    st.steady = true;
     int status = look(cmd, v, &st, f, err);
     fclose(f);
     if (status == MS_OK) {

@@ -17,6 +17,7 @@ struct ms_style {
     int width; /* columns; 0: no limit */
     bool utf8, colour;
     bool resident; /* was asked for */
+    bool steady;   /* the same columns whatever the maps: lists that follow each other on a screen */
 };
 
 /* ---- text.c ------------------------------------------------------------------------------------ */

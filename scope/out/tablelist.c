@@ -1,6 +1,6 @@
 /* tablelist.c - lists for people: one row a map, as wide as the terminal and never wider.
  *
- * Numbers have columns of fixed width, RESID and STATE only if some map has one; what is left goes to the two texts, MAP and TYPE, shared by what they
+ * Numbers have columns of fixed width, RESID and STATE if some map has one; what is left goes to the two texts, MAP and TYPE, shared by what they
  * need.  At 80 columns both are cut in the middle, so that what tells one row from the next stays: of type@site
  * the file and line, of names and types both ends.  -w lifts the limit.
  *
@@ -129,7 +129,7 @@ static void measure(struct list *l, const struct ms_map *maps, size_t n) {
     int least = 0;
     char state[16];
     l->id = 2, l->map = 3, l->type = 4;
-    l->resident = l->state = false;
+    l->resident = l->state = l->st->steady;
     for (size_t i = 0; i < n; i++) {
         struct text own, *map, *type;
         char id[64];
@@ -168,9 +168,9 @@ static const char *put_load(double load, char buf[16]) {
 static void put_right(FILE *f, const char *s, size_t width) {
     static const char blanks[] = "        ";
     size_t len = strlen(s);
+    fputc(' ', f);
     if (len < width) fwrite(blanks, 1, width - len, f);
     fwrite(s, 1, len, f);
-    fputc(' ', f);
 }
 
 static void put_row(struct list *l, const struct ms_map *m) {
@@ -185,13 +185,12 @@ static void put_row(struct list *l, const struct ms_map *m) {
     fputs(cell_of(map, l->map, l->st->utf8), l->f);
     fputc(' ', l->f);
     fputs(cell_of(type, l->type, l->st->utf8), l->f);
-    fputc(' ', l->f);
     put_right(l->f, ok ? ms_text_count(m->entries, number) : "?", 7);
     put_right(l->f, !ok ? "?" : m->slots ? put_load(m->load, number) : "-", 4);
     put_right(l->f, ok ? ms_text_bytes(m->bytes, number) : "?", 5);
     put_right(l->f, ok ? ms_text_bytes(m->waste, number) : "?", 5);
     if (l->resident) put_right(l->f, m->resident == MS_UNKNOWN ? "-" : ms_text_bytes(m->resident, number), 5);
-    if (l->state) fputs(state, l->f);
+    if (l->state) fprintf(l->f, " %s", state);
     fputc('\n', l->f);
     drop_text(&own);
 }
@@ -201,9 +200,9 @@ void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps
     l->f = f;
     l->st = st;
     measure(l, maps, n);
-    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s ", l->id, "ID", l->map, "MAP", l->type, "TYPE", "ENTRIES", "LOAD",
+    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s", l->id, "ID", l->map, "MAP", l->type, "TYPE", "ENTRIES", "LOAD",
             "BYTES", "WASTE");
-    fprintf(f, "%s%s\n", l->resident ? "RESID " : "", l->state ? "STATE" : "");
+    fprintf(f, "%s%s\n", l->resident ? " RESID" : "", l->state ? " STATE" : "");
     for (size_t i = 0; i < n; i++) put_row(l, &maps[i]);
     for (size_t i = 0; i < sizeof l->known / sizeof *l->known; i++) forget(&l->known[i]);
     free(l);
