@@ -33,7 +33,7 @@ in_siblings(const struct gomap *m, uint64_t hash, const void *key, size_t key_si
 
 void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key) {
     struct key k = int_key(m, key);
-    uint8_t *slot;
+    uint8_t *slot = NULL;
     enum found f = k.n == 8   ? in_siblings(m, hash, key, 8, &slot)
                    : k.n == 4 ? in_siblings(m, hash, key, 4, &slot)
                               : UNDECIDED;
