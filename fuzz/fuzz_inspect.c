@@ -293,7 +293,7 @@ static void draw(FILE *f, struct ms_snapshot *s, struct ms_detail *d, struct ms_
                            .lo_groups = d->lo_groups,
                            .two_arrays = d->two_arrays};
     ms_table_show(f, &style, s, d);
-    ms_json_show(f, s, d);
+    ms_json_show(f, s, d, NULL, NULL, 0);
     if (c->count) {
         ms_halfblock_heat(f, &style, &p);
         ms_svg_heat(f, &p);
