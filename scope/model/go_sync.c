@@ -97,6 +97,11 @@ static enum ms_read take_nodes(struct ms_reader *r, const struct ms_snapshot *s,
     return take_children(r, s, indirect, indirects, t, next);
 }
 
+static int by_address(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
 static enum ms_read read_trie(struct ms_reader *r, const struct ms_snapshot *s, uint64_t addr,
                               uint64_t entry_size, struct trie *t) {
     struct front now = {0}, next = {0};
@@ -110,6 +115,8 @@ static enum ms_read read_trie(struct ms_reader *r, const struct ms_snapshot *s, 
             t->whole = false; /* a circle, or no trie at all */
             break;
         }
+        /* Nodes of a level lie in the order of their hashes; neighbours in memory are read together. */
+        qsort(now.addr, now.count, sizeof *now.addr, by_address);
         for (size_t i = 0; i < now.count && rc == MS_READ_OK; i += BATCH)
             rc = take_nodes(r, s, now.addr + i, ms_min(BATCH, now.count - i), entry_size, t, &next);
         struct front done = now;
