@@ -43,8 +43,11 @@ def legend(names):
 
 
 def line(series, x_label, y_label, log_x=False, log_y=False, x_tick=short, y_tick=short):
-    """Lines over one pair of axes.  series: {name: [(x, y), ...]}, x ascending."""
-    series = [Series(name, list(points)) for name, points in series.items() if points]
+    """Lines over one pair of axes.  series: {name: [(x, y), ...]}, x ascending.  A logarithmic axis has no place for
+    what is not above 0."""
+    series = [Series(name, [p for p in points if (p[0] > 0 or not log_x) and (p[1] > 0 or not log_y)])
+              for name, points in series.items()]
+    series = [s for s in series if s.points]
     if not series:
         return ""
     chosen = colours([s.name for s in series])
@@ -84,6 +87,10 @@ def bars(rows, x_label, log=False, tick=short):
     axis = base.Axis([x for x in everything if x > 0] or [1] if log else everything + [0], left, base.WIDTH - 80, log,
                      zero=True)
     zero = left if log else axis.at(0)
+
+    def place(value):
+        return axis.at(value) if value > 0 or not log else left
+
     for value in axis.ticks():
         picture.line(axis.at(value), top, axis.at(value), top + height)
         picture.text(axis.at(value), top + height + 16, tick(value), size=11)
@@ -91,13 +98,13 @@ def bars(rows, x_label, log=False, tick=short):
     for label, values in rows:
         picture.text(left - 8, y + len(values) * BAR / 2 + 3, label, "end")
         for name, (middle, low, high) in values.items():
-            end = axis.at(middle) if middle > 0 or not log else left
+            end = place(middle)
             picture.add('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s" fill-opacity="0.75"/>',
                         min(zero, end), y + 2, max(abs(end - zero), 0.5), BAR - 4, chosen[name])
             edge = end
             if high > low:
-                picture.line(axis.at(low), y + BAR / 2, axis.at(high), y + BAR / 2, base.INK, 1)
-                edge = max(end, axis.at(high))
+                picture.line(place(low), y + BAR / 2, place(high), y + BAR / 2, base.INK, 1)
+                edge = max(end, place(high))
             picture.text(edge + 5, y + BAR / 2 + 4, "%.3g" % middle if abs(middle) < 1000 else "%.0f" % middle, "start", 11)
             y += BAR
         y += GAP

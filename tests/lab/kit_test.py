@@ -171,6 +171,8 @@ class Drawings(unittest.TestCase):
         self.check(plots.bars([("first <1>", {"a": 1, "b": (2, 1.5, 2.5)}), ("second", {"a": 0})], "x"))
         self.check(plots.bars([("first", {"a": 1e-3}), ("second", {"a": 1e6})], "x", log=True))
         self.check(plots.bars([("falls", {"a": -3}), ("rises", {"a": 4})], "x"))
+        self.check(plots.bars([("nothing", {"a": (0, 0, 5), "b": 0})], "x", log=True))
+        self.check(plots.line({"starts at nothing": [(1, 0), (2, 3)], "stays": [(1, 0)]}, "x", "y", log_y=True))
         self.check(plots.heat([[1, 2, None], [0, 5, 100]], "x", "y", log=True))
         self.check(plots.heat([[0]]))
 
