@@ -51,7 +51,7 @@ static inline uint64_t gomap__mum(uint64_t a, uint64_t b) {
     return low ^ high;
 }
 
-/* Two folded multiplies, both keyed: one leaves the seed recoverable from iteration order (lab/seed-recovery). */
+/* Two folded multiplies, both keyed: one leaves the seed recoverable from iteration order (tests/unit/test_flood.c does). */
 static inline uint64_t gomap__hash_mum(const uint64_t seed[4], uint64_t key) {
     return gomap__mum(gomap__mum(key ^ seed[0], seed[1]) ^ seed[2], UINT64_C(0x9e3779b97f4a7c15) ^ seed[3]);
 }
