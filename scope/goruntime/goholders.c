@@ -186,8 +186,8 @@ struct common {
     struct ms_go *go;
     uint64_t root;  /* word[0] of the way */
     uint64_t *met;  /* a bit per object */
-    uint32_t *todo; /* objects to go on from */
-    size_t todo_count, todo_room;
+    uint32_t *waiting; /* objects to go on from */
+    size_t waiting_count, waiting_room;
     uint32_t *node; /* object of each node of the way; [0], its root, is none */
     size_t nodes;
     size_t max, now; /* the farthest node met; the last one that the walk went on from */
@@ -202,8 +202,8 @@ static size_t common_place(const struct common *c, uint32_t object) {
 }
 
 static void go_on_from(struct common *c, size_t object) {
-    MS_ROOM(c->todo, c->todo_count, c->todo_room);
-    c->todo[c->todo_count++] = (uint32_t)object;
+    MS_ROOM(c->waiting, c->waiting_count, c->waiting_room);
+    c->waiting[c->waiting_count++] = (uint32_t)object;
 }
 
 /* Only the farthest node is waited at: those before it were passed by. */
@@ -233,7 +233,7 @@ static void enter_root(void *ctx, uint64_t word, uint64_t value) {
 }
 
 static void run_dry(struct common *c) {
-    while (c->todo_count && !c->go->gone) ms_gograph_object(c->go, c->todo[--c->todo_count], enter, c);
+    while (c->waiting_count && !c->go->gone) ms_gograph_object(c->go, c->waiting[--c->waiting_count], enter, c);
 }
 
 static size_t last_common(struct common *c) {
@@ -263,7 +263,7 @@ static size_t dominator_of(struct ms_go *go, const struct ms_goway *way, const s
     ms_gograph_roots(go, t, enter_root, &c);
     size_t last = last_common(&c);
     free(c.met);
-    free(c.todo);
+    free(c.waiting);
     free(c.node);
     free(c.place);
     return last;
