@@ -32,11 +32,11 @@ static int count_fds(pid_t pid) {
     return n;
 }
 
-/* Signal masks and what is blocked, pending, caught. */
+/* Signal masks and what is blocked, pending, caught.  Not SigQ, which counts the signals of all processes of the user. */
 static void signal_lines(const char *status, char *out, size_t len) {
     *out = 0;
     for (const char *l = status; l; l = strchr(l, '\n') ? strchr(l, '\n') + 1 : NULL)
-        if (strncmp(l, "Sig", 3) == 0 || strncmp(l, "Shd", 3) == 0) {
+        if ((strncmp(l, "Sig", 3) == 0 && strncmp(l, "SigQ", 4) != 0) || strncmp(l, "Shd", 3) == 0) {
             size_t n = strlen(out);
             snprintf(out + n, len - n, "%.*s;", (int)strcspn(l, "\n"), l);
         }
