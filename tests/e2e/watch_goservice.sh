@@ -24,6 +24,7 @@ command -v go >/dev/null || { echo "SKIP: the go command is not installed" && ex
 "$build" "$dir" || die "goservice does not build"
 
 start() {
+    : >"$dir/said" # here, or what the last one said may be read before the shell empties the file for this one
     "$dir/goservice" "$@" >"$dir/said" 2>&1 &
     pid=$!
     for _ in {1..300}; do
