@@ -15,6 +15,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -338,6 +339,7 @@ def main(argv):
     chosen = choose(everything, options.names)
     html, markdown = os.path.join(kit.LAB, "report.html"), os.path.join(kit.ROOT, "docs", "lab.md")
     if options.list:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
         return list_ids(chosen)
     if options.packages:
         print(",".join(sorted({package for e in chosen for package in e.packages})))
