@@ -38,7 +38,7 @@ Summary = namedtuple("Summary", "median low high spread n")  # low, high: 95 %; 
 
 # least and most rounds; seconds after which an experiment starts no round beyond the least; seconds for one program
 Level = namedtuple("Level", "least most seconds timeout")
-LEVELS = {"smoke": Level(1, 1, 2, 120), "quick": Level(5, 15, 25, 300), "full": Level(20, 60, 400, 1800)}
+LEVELS = {"smoke": Level(1, 1, 2, 120), "quick": Level(5, 15, 25, 300), "full": Level(20, 40, 150, 1800)}
 WITHIN = 0.05  # a median is known when its interval lies within this share of it
 
 # The model of callgrind's cache simulation: the same on every machine (size, ways, line).

@@ -16,8 +16,8 @@ METRICS = {"hit_ns": "hit, ns", "miss_ns": "miss, ns", "sweep_ns": "sweep, ns an
 
 
 def run(lab):
-    sizes = lab.pick([1000], [1000, 300000], [1000, 300000, 4000000])
-    lookups = lab.pick(2000, 200000, 1000000)
+    sizes = lab.pick([1000], [1000, 300000], [1000, 300000, 1000000])
+    lookups = lab.pick(2000, 200000, 300000)
     variants = {"%s, elem %d, n %d" % (shape, elem, n): (shape, elem, 0, n)
                 for n in sizes for elem in ELEMS for shape in SHAPES}
     variants.update({"base %d, n %d" % (base, n): ("first", 8, base, n) for n in sizes for base in BASES + [MISPLACED]})

@@ -10,11 +10,11 @@ WAYS = ["gomap-naive", "gomap-presized", "gomap-many", "gomap-many-presized",
 
 
 def run(lab):
-    sizes = lab.pick([1000], [10000, 300000], [10000, 100000, 1000000, 3000000])
+    sizes = lab.pick([1000], [10000, 300000], [10000, 300000, 1000000])
     chosen = {"%s %d" % (way, n): [way, n] for n in sizes for way in WAYS}
     data = {"samples": lab.rounds(chosen, lambda name, args, number: lab.call("columns", *args, number + 1),
-                                  decide=["per_entry"], seconds=lab.pick(1, 20, 300)), "misses": {}}
-    counted = lab.pick(1000, 200000, 1000000)
+                                  decide=["per_entry"], seconds=lab.pick(1, 20, 100)), "misses": {}}
+    counted = lab.pick(1000, 200000, 500000)
     try:
         for way in WAYS if not lab.smoke else WAYS[-1:]:
             got = lab.cachegrind("columns", way, counted, 1, toggle="measured")

@@ -10,11 +10,11 @@ HOW = {"replace": "the later wins", "keep": "the first wins", "sum": "sum, one l
 
 
 def run(lab):
-    n, shares = lab.pick(1000, 200000, 1000000), lab.pick([50], [0, 50, 100], [0, 10, 50, 100])
+    n, shares = lab.pick(1000, 200000, 500000), lab.pick([50], [0, 50, 100], [0, 50, 100])
     chosen = {"%s %s %d" % (engine, how, share): [engine, how, n, share]
               for engine in ("gomap", "classic") for share in shares for how in HOW}
     return {"n": n, "samples": lab.rounds(chosen, lambda name, args, number: lab.call("conflicts", *args, number + 1),
-                                          decide=["per_entry"], seconds=lab.pick(1, 15, 300))}
+                                          decide=["per_entry"], seconds=lab.pick(1, 15, 60))}
 
 
 def judge(data):

@@ -19,14 +19,14 @@ CLAIMED_SPEED, CLAIMED_WAIT = 28900 / 12400, 327 / 1842
 
 
 def keys_of(lab):
-    return lab.pick(1000, 50000, 200000)
+    return lab.pick(1000, 50000, 100000)
 
 
 def variants(lab):
     """{`label scheme threads reads`: (program, arguments before the seed)}"""
     chosen = {}
-    threads = lab.pick([2], [1, 2, 8], [1, 2, 4, 8])
-    ops, keys = lab.pick(2000, 200000, 1000000), keys_of(lab)
+    threads = lab.pick([2], [1, 2, 8], [1, 2, 8])
+    ops, keys = lab.pick(2000, 200000, 300000), keys_of(lab)
     for count in threads:
         for reads in MIXES:
             for engine in ("gomap", "classic"):

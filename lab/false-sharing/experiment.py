@@ -21,7 +21,7 @@ PLACES = ["headers", "buckets", "nothing"]
 def run(lab):
     if len(os.sched_getaffinity(0)) < 2:
         raise kit.Missing("two threads need two processors")
-    ops, bases = lab.pick(500, 20000, 50000), lab.pick(BASES[:1], BASES, BASES)
+    ops, bases = lab.pick(500, 20000, 20000), lab.pick(BASES[:1], BASES, BASES)
     variants = {"headers, pad %d" % pad: ("headers", pad) for pad in PADS}
     variants.update({"buckets of %d" % size: ("buckets", size) for size in BUCKETS})
     variants.update({"two maps, %s, %d between" % m: ("maps", *m) for m in MAPS})

@@ -12,7 +12,7 @@ RATIO, RATE = 2.3, 100000  # claimed: resident / in use beyond this, at so many 
 
 
 def run(lab):
-    entries, operations = lab.pick(500, 20000, 200000), lab.pick(2000, 300000, 4000000)
+    entries, operations = lab.pick(500, 20000, 50000), lab.pick(2000, 300000, 600000)
     found = kit.allocators(lab, "threshold")[:lab.pick(2, 4, 4)]
     variants = {"%s %s %s" % (store, allocator, kind): (store, allocator, kind)
                 for kind in KINDS for store in STORES for allocator in found}
@@ -33,7 +33,7 @@ def run(lab):
                 "erased_payload": erased[1] / erased[3], "purged_payload": purged[1] / purged[3],
                 "per_second": got["per_second"]}
 
-    samples = lab.rounds(variants, one, decide={"most", "end"}, seconds=lab.pick(1, 25, 350))
+    samples = lab.rounds(variants, one, decide={"most", "end"}, seconds=lab.pick(1, 25, 100))
     return {"entries": entries, "operations": operations, "samples": samples, "curves": curves,
             "thresholds": {name: lab.call("threshold", env=kit.ALLOCATORS[name])["sizes"] for name in found}}
 

@@ -22,9 +22,9 @@ GCTRACE = (r"gc \d+ @[\d.]+s \d+%: [\d.]+\+[\d.e-]+\+[\d.]+ ms clock, [\d.]+\+[\
 
 
 def run(lab):
-    sizes = {"n": lab.pick(20000, 100000, 1000000), "assigns": lab.pick(200000, 1000000, 5000000),
-             "watched": lab.pick(300, 1000, 5000), "heaps": lab.pick([1, 16], [4, 64], [4, 64])}  # heaps: MiB
-    data = dict(sizes, go={}, retire=lab.call("retire", lab.pick(2000, 50000, 500000))["ways"])
+    sizes = {"n": lab.pick(20000, 100000, 300000), "assigns": lab.pick(200000, 1000000, 2000000),
+             "watched": lab.pick(300, 1000, 2000), "heaps": lab.pick([1, 16], [4, 64], [4, 64])}  # heaps: MiB
+    data = dict(sizes, go={}, retire=lab.call("retire", lab.pick(2000, 50000, 100000))["ways"])
     for version in lab.pick([kit.CLASSIC_GO], [kit.CLASSIC_GO, NEW_GO], [kit.CLASSIC_GO, NEW_GO]):
         program = "collector_" + version
         if lab.have(program):

@@ -25,7 +25,7 @@ def run(lab):
     here = [v for v in VERSIONS if lab.have("retain_" + v)]
     if not here:
         raise kit.Missing("; ".join(lab.missing.values()))
-    n, entries, mib = lab.pick(50000, 1000000, 1000000), lab.pick(10000, 100000, 1000000), lab.pick(8, 64, 256)
+    n, entries, mib = lab.pick(50000, 1000000, 1000000), lab.pick(10000, 100000, 300000), lab.pick(8, 64, 128)
     data = {"entries": entries, "widths": lab.call("widths", entries)["types"], "go": {}}
     for version in here:
         def call(*args, setting=""):
@@ -36,10 +36,10 @@ def run(lab):
             return got
 
         released = lab.rounds({setting: setting for setting in SETTINGS}, lambda _, setting, number: share_gone(
-            call("release", mib, setting=setting)), seconds=lab.pick(1, 4, 60))
+            call("release", mib, setting=setting)), seconds=lab.pick(1, 4, 20))
         data["go"][version] = {
             "released": released, "maps": {how: call("map", n, how) for how in ("delete", "clear")},
-            "scavenge": call("scavenge", mib, lab.pick(300, 4000, 20000)), "padding": call("padding", entries)["types"],
+            "scavenge": call("scavenge", mib, lab.pick(300, 4000, 8000)), "padding": call("padding", entries)["types"],
             "calls": system_calls(lab, version), "advice": {s: advice(lab, version, s) for s in SETTINGS}}
     if NEW_GO in here:
         data["split"] = split_groups(lab, entries)

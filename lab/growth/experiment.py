@@ -79,12 +79,12 @@ def run(lab):
     data = {"n": n, "missing": dict(lab.missing), "count": {}, "time": {}, "pauses": {}}
     for keys in ("u64", "string"):
         data["count"][keys] = counts(lab, found, keys, n, seeds)
-    data["misses_n"] = lab.pick(2000, 150000, 1000000)
+    data["misses_n"] = lab.pick(2000, 150000, 300000)
     try:
         data["misses"] = misses(lab, data["misses_n"], range(1, 1 + lab.pick(1, 1, 3)))
     except kit.Missing as why:
         data["misses"], data["missing"]["misses"] = {}, str(why)
-    data["pauses_n"] = lab.pick(3000, 150000, 1000000)
+    data["pauses_n"] = lab.pick(3000, 150000, 500000)
     for number in range(lab.pick(1, 3, 20)):
         for name in ("pauses", *(p for p in GO if lab.have(p))):
             args = (data["pauses_n"], number + 1)

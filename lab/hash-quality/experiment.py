@@ -151,7 +151,7 @@ def run(lab):
 
 def run_multipliers(lab):
     keys, length = lab.pick(20000, 1000000, 1000000), 64
-    rounds = lab.pick(1, 10, 40)
+    rounds = lab.pick(1, 10, 20)
     samples = {}
     for seed in range(1, rounds + 1):
         lab.say("31 and 33, round %d" % seed)

@@ -31,7 +31,7 @@ def misses(lab, n):
 
 
 def run(lab):
-    n = lab.pick(5000, 200000, 1000000)
+    n = lab.pick(5000, 200000, 500000)
     data = {"n": n, "missing": dict(lab.missing), "order": {}}
     found = {"classic": ("iteration", "pass", "classic", "string"), "gomap": ("iteration", "pass", "gomap", "string")}
     data["order"]["classic"] = lab.call("iteration", "order", 1000, 200)

@@ -41,9 +41,9 @@ def viewer_source(lab):
 
 
 def run(lab):
-    ops = lab.pick(10000, 400000, 2000000)
+    ops = lab.pick(10000, 400000, 800000)
     chosen = {"%s %d %d %s" % (engine, threads, batch, name): [engine, threads, batch, ops // threads, *limits]
-              for engine in ("gomap", "classic") for threads in lab.pick([2], [1, 2, 8], [1, 2, 4, 8])
+              for engine in ("gomap", "classic") for threads in lab.pick([2], [1, 2, 8], [1, 2, 8])
               for batch in HOLDS for name, limits in LIMITS.items()}
     steps = {}
 

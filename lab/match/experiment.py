@@ -17,12 +17,12 @@ METRICS = {"match_ns": "match, ns", "hit_ns": "hit, ns", "miss_ns": "miss, ns", 
 
 
 def run(lab):
-    data = {"layouts": layouts(lab), "samples": {}, "absent": [], "sizes": lab.pick([10], [10, 19], [10, 22])}
+    data = {"layouts": layouts(lab), "samples": {}, "absent": [], "sizes": lab.pick([10], [10, 19], [10, 20])}
     if not lab.have("match"):
         return data  # another architecture: the layout is still answered
     here = lab.call("match", "list")
     data["absent"] = [name for name, have in here.items() if not have]
-    lookups = lab.pick(2000, 200000, 1000000)
+    lookups = lab.pick(2000, 200000, 400000)
     variants = {"%s at %d" % (name, size): (name, size) for size in data["sizes"] for name, have in here.items() if have}
     data["samples"] = lab.rounds(variants, lambda name, args, number: lab.call("match", *args, lookups, number + 1),
                                  decide={"match_ns", "hit_ns", "miss_ns"})

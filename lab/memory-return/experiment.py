@@ -25,7 +25,7 @@ GONE, STAYS = 0.9, 0.1  # share of the bytes that left the core: from here on it
 
 
 def run(lab):
-    size = lab.pick(4, 32, 128) << 20
+    size = lab.pick(4, 32, 64) << 20
 
     def one(_, way, number):
         got = lab.call("release", way, size)
@@ -38,8 +38,8 @@ def run(lab):
                 "touch_ns": (got["touch_ns"] + got["make_ns"]) / pages, "give_ns": got["give_ns"] / pages,
                 "again_ns": (got["retouch_ns"] + got.get("remake_ns", 0)) / pages}
 
-    ways = lab.rounds({way: way for way in WAYS}, one, decide={"gone", "lazy"}, seconds=lab.pick(1, 15, 200))
-    entries = lab.pick(2000, 100000, 1000000)
+    ways = lab.rounds({way: way for way in WAYS}, one, decide={"gone", "lazy"}, seconds=lab.pick(1, 15, 60))
+    entries = lab.pick(2000, 100000, 300000)
     found = kit.allocators(lab, "maps", "chained", 8, 1000, "clear")
     maps = []
     for allocator in found:

@@ -15,7 +15,7 @@ SAID = {"settled": "before its growth", "growing": "in it", "same": "after it, o
 
 
 def run(lab):
-    sizes = lab.pick([1000], [20000, 200000], [20000, 200000, 2000000])
+    sizes = lab.pick([1000], [20000, 200000], [20000, 200000, 1000000])
     chosen = {}
     for n in sizes:
         for engine, states in STATES.items():
@@ -29,7 +29,7 @@ def run(lab):
         return got
 
     return {"samples": lab.rounds(chosen, one, decide=["per_entry"],
-                                  seconds=lab.pick(1, 20, 400))}
+                                  seconds=lab.pick(1, 20, 100))}
 
 
 def cells(data):

@@ -32,8 +32,8 @@ def ways(engine, keys):
 def variants(lab):
     """{name: (program, arguments before the seed)}; names are `what engine how keys`."""
     chosen = {}
-    pair, batches, many = (lab.pick(*sizes) for sizes in ((1000, 40000, 200000), (2000, 30000, 200000),
-                                                         (2000, 100000, 1000000)))
+    pair, batches, many = (lab.pick(*sizes) for sizes in ((1000, 40000, 80000), (2000, 30000, 60000),
+                                                         (2000, 100000, 300000)))
 
     def add(program, label, what, engine, how, keys, n):
         chosen[" ".join((what, label, how, keys))] = (program, [what, engine, how, keys, n])

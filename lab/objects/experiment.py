@@ -19,7 +19,7 @@ PLAIN = ("churn", 1)
 
 
 def run(lab):
-    n = lab.pick(20000, 100000, 1000000)
+    n = lab.pick(20000, 100000, 300000)
     here = [v for v in VERSIONS if lab.have("objects_" + v)]
     build = {"C " + kind: ("objects", "build", kind, n) for kind in ("flat", "pointer", "classic", "gomap")}
     build.update({"%s %s" % (v, kind): ("objects_" + v, "build", kind) for v in here for kind in CLAIMED_NS})

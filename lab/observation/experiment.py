@@ -17,7 +17,7 @@ OWN = {"PROBE": "1"}
 
 
 def run(lab):
-    n, many, few = lab.pick(20000, 300000, 2000000), lab.pick(20000, 200000, 1000000), lab.pick(500, 5000, 50000)
+    n, many, few = lab.pick(20000, 300000, 500000), lab.pick(20000, 200000, 300000), lab.pick(500, 5000, 10000)
     variants = {"hook %s %s" % (where, how): ("hook", where, how, few * 4 if how == "backtrace" else n)
                 for where in ("classic", "pointer") for how in ["off", *HOOKS]}
     variants.update({"signal " + how: ("signal", how, few) for how in HOOKS})

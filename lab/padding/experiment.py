@@ -14,7 +14,7 @@ PLAIN, PADDED = "struct1", "padded8"
 
 
 def run(lab):
-    n = lab.pick(2000, 200000, 1000000)
+    n = lab.pick(2000, 200000, 400000)
     variants = {"%s %d" % (m, size): ("padding", m, size) for m in ("classic", "gomap") for size in SIZES}
     for version in (kit.CLASSIC_GO, SWISS_GO):
         if lab.have("padding_" + version):

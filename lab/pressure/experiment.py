@@ -77,7 +77,7 @@ def run(lab):
             got.pop("how")
             return got
 
-        samples = lab.rounds(variants, one, decide={"need_ns"}, seconds=lab.pick(1, 20, 300))
+        samples = lab.rounds(variants, one, decide={"need_ns"}, seconds=lab.pick(1, 20, 60))
         kept = {}
         for number in range(lab.pick(1, 5, 20)):
             for s in SWAPPINESS:

@@ -32,7 +32,7 @@ def pprof(lab, *args, **more):
 def look_at_heap(lab):
     """The heap profile: both formats, addresses in it, options of pprof."""
     files = [join(lab.scratch, name) for name in ("heap.pb.gz", "heap.txt")]
-    about = lab.call("subject", "heap", *files, lab.pick(10000, 100000, 1000000))
+    about = lab.call("subject", "heap", *files, lab.pick(10000, 100000, 300000))
     binary, text = files
     starts = []
     for path in files:

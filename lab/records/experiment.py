@@ -11,7 +11,7 @@ PROFILES = {"full": "records", "lite": "records_lite"}
 
 
 def run(lab):
-    n = lab.pick(2000, 50000, 500000)
+    n = lab.pick(2000, 50000, 100000)
     version = lab.call("records", "about")["msgpack"]
     formats = ["flat"] + (["msgpack"] if version else [])
     variants = {"profile " + name: (program, "profile") for name, program in PROFILES.items()}

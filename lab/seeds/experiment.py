@@ -17,7 +17,7 @@ UNEVEN = 375
 
 
 def run(lab):
-    maps, keys = lab.pick(512, 4096, 65536), lab.pick(5000, 100000, 1000000)
+    maps, keys = lab.pick(512, 4096, 16384), lab.pick(5000, 100000, 300000)
     data = {"c": lab.call("seeds", maps, keys), "go": {}, "absent": {}}
     for program, (_, version) in GO.items():
         if lab.have(program):  # two processes: what differs between them is drawn by each

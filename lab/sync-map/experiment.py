@@ -15,8 +15,8 @@ def run(lab):
     for program in GO:
         if not lab.have(program):
             continue
-        ranged = lab.call(program, "range", lab.pick(1000, 100000, 1000000))
-        stores, routines = lab.pick(2000, 200000, 1000000), lab.pick([2], [1, 2, 16], [1, 2, 16])
+        ranged = lab.call(program, "range", lab.pick(1000, 100000, 300000))
+        stores, routines = lab.pick(2000, 200000, 400000), lab.pick([2], [1, 2, 16], [1, 2, 16])
         chosen = {"%s %d %d" % (kind, count, new): [kind, count, new, stores]
                   for count in routines for new in NEW_KEYS for kind in ("sync", "mutex")}
         data[ranged["version"]] = {

@@ -17,7 +17,7 @@ NEAR = 0.1  # a claimed figure counts as met within this share of it
 # ---- measuring
 
 def run(lab):
-    b, big = lab.pick(8, 12, 14), lab.pick(9, 15, 18)
+    b, big = lab.pick(8, 12, 13), lab.pick(9, 15, 16)
     data = {"B": b, "big_B": big, "sweep": {}, "go": {}, "uses": {}, "missing": dict(lab.missing)}
     seeds = range(1, 1 + lab.pick(1, 2, 20))
     data["uses"]["classic"] = lab.call("tophash", "uses", 1)

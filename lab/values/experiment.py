@@ -21,7 +21,7 @@ FREE = 0.01  # allocations an operation: less is none, but for a rare overflow b
 
 
 def run(lab):
-    n = lab.pick(2000, 20000, 100000)
+    n = lab.pick(2000, 20000, 40000)
     sizes = [64, 136] if lab.smoke else SIZES
     here = [v for v in VERSIONS if lab.have("values_" + v)]
     variants = {"%s %d" % (place, size): ("values", "sizes", place, size)
@@ -35,7 +35,7 @@ def run(lab):
         return {k: v for k, v in got.items() if k not in ("where", "bytes", "n")}
 
     samples = lab.rounds(variants, one, decide={"put", "field"}, seconds=lab.time_left() * 0.6)
-    few = lab.pick(20000, 100000, 1000000)
+    few = lab.pick(20000, 100000, 300000)
     again = {"clone": ("sharing", "clone", few), "one thread": ("sharing", "fields", n, 1),
              "two threads": ("sharing", "fields", n, 2)}
     again.update({"copy %d" % size: ("values", "copy", size) for size in COPIES})
