@@ -124,6 +124,7 @@ static void drop_block(struct gomap *m, struct arena *a, struct block *b) {
 
 static struct chunk *take_chunk(struct gomap *m, struct arena *a) {
     struct block *b = NULL;
+    uint64_t pile = gomap__pile(m);
     for (uint32_t i = a->nblocks; i-- && !b;)
         if (a->blocks[i].used < a->blocks[i].nchunks) b = &a->blocks[i];
     if (!b) {
@@ -141,6 +142,7 @@ static struct chunk *take_chunk(struct gomap *m, struct arena *a) {
     }
     b->used++;
     if (b->mapped) m->side->arena_bytes += CHUNK;
+    gomap__repiled(m, pile);
     c->next = c->prev = NULL, c->free = NULL, c->live = c->bump = 0;
     return c;
 }
@@ -162,9 +164,11 @@ static void list_remove(struct cell_class *k, struct chunk *c) {
 static void *pool_alloc(struct gomap *m, size_t size) {
     struct arena *a = &gomap__side(m)->arena;
     if (!a->classes) {
+        uint64_t pile = gomap__pile(m);
         a->classes = gomap__alloc(gomap__allocator(m), CELL_CLASSES * sizeof *a->classes, 16);
         if (!a->classes) return NULL;
         m->side->arena_bytes += CELL_CLASSES * sizeof *a->classes;
+        gomap__repiled(m, pile);
     }
     unsigned cl = class_of(size);
     struct cell_class *k = &a->classes[cl];
@@ -192,6 +196,7 @@ static void *pool_alloc(struct gomap *m, size_t size) {
 
 /* An empty chunk goes back to its block, its pages to the OS; an empty block is unmapped. */
 static void release_chunk(struct gomap *m, struct arena *a, struct block *b, struct chunk *c) {
+    uint64_t pile = gomap__pile(m);
     if (b->mapped) {
         m->side->arena_bytes -= CHUNK;
         c->dirty = FAULT(GOMAP_FAULT_MADVISE) || madvise(c->base, CHUNK, MADV_DONTNEED);
@@ -200,12 +205,14 @@ static void release_chunk(struct gomap *m, struct arena *a, struct block *b, str
     c->next = b->unused;
     b->unused = c;
     if (!--b->used && a->nblocks > 1) drop_block(m, a, b);
+    gomap__repiled(m, pile);
 }
 
 static void pool_free(struct gomap *m, struct arena *a, struct block *b, uint8_t *p) {
     struct chunk *c = &b->chunks[(uint64_t)(p - b->base) / CHUNK];
     struct cell_class *k = &a->classes[c->class];
-    memset(p, 0, class_size(c->class));
+    size_t size = class_size(c->class);
+    size <= 256 ? gomap__wipe(p, size) : (void)memset(p, 0, size);
     *(void **)(void *)p = c->free;
     c->free = p;
     c->live--;
@@ -221,8 +228,10 @@ void *gomap__cell_alloc(struct gomap *m, size_t size, size_t align) {
     struct gomap__side *s = gomap__side(m);
     size = cell_size(size, align);
     if (m->ngroups >= POOL_FROM_GROUPS && fits(size, align)) return pool_alloc(m, size);
+    uint64_t pile = gomap__pile(m);
     void *p = gomap__alloc(gomap__allocator(m), size, align < 16 ? 16 : align);
     if (p) s->pub.loose_bytes += size;
+    gomap__repiled(m, pile);
     return p;
 }
 
@@ -234,19 +243,23 @@ void gomap__cell_free(struct gomap *m, void *p, size_t size, size_t align) {
         pool_free(m, &s->arena, b, p);
         return;
     }
+    uint64_t pile = gomap__pile(m);
     s->pub.loose_bytes -= size;
     memset(p, 0, size);
     gomap__dealloc(gomap__allocator(m), p, size, align < 16 ? 16 : align);
+    gomap__repiled(m, pile);
 }
 
 /* All blocks at once; cells that are allocations of their own must be gone. */
 void gomap__arena_free(struct gomap *m) {
     struct arena *a = &gomap__side(m)->arena;
     const gomap_alloc *al = gomap__allocator(m);
+    uint64_t pile = gomap__pile(m);
     gomap__free_limbo(m);
     while (a->nblocks) drop_block(m, a, &a->blocks[a->nblocks - 1]);
     gomap__dealloc(al, a->blocks, a->cap_blocks * sizeof *a->blocks, 16);
     gomap__dealloc(al, a->classes, CELL_CLASSES * sizeof *a->classes, 16);
     memset(a, 0, sizeof *a);
     m->side->arena_bytes = 0;
+    gomap__repiled(m, pile);
 }

@@ -10,8 +10,6 @@
 
 /* 32 keys at a time measured best (docs/design.md): enough misses in flight, few enough to stay in L1. */
 enum { BATCH = 32 };
-/* Smaller tables are in a second-level cache once they are in use (256 KiB is the least that is common), or soon. */
-enum { CACHED_BYTES = 256 << 10 };
 
 struct batch {
     struct key key[BATCH];

@@ -37,6 +37,7 @@ static const struct setting settings[] = {
     {"policy.range_from_bytes", PROCESS, UINT64_C(1) << 40, W(range_from), 0, 8, {0}},
     {"policy.log", PROCESS, 1, W(log), 0, 1, {0}},
     {"policy.registry", PROCESS, 1, W(registry), 0, 1, {0}},
+    {"policy.profile_bytes", PROCESS, UINT64_C(1) << 40, W(profile_bytes), 0, 8, {0}},
     {"policy.ranges_max", PROCESS, UINT64_MAX, W(max_ranges), 0, 8, {0}},
     STATISTIC(entries),
     STATISTIC(slots),
@@ -84,6 +85,11 @@ static void store(void *base, size_t at, uint8_t bytes, uint64_t v) {
     memcpy((char *)base + at, bytes == 1 ? (void *)&narrow : (void *)&v, bytes);
 }
 
+static void set_default(const struct setting *s, uint64_t v) {
+    store(&gomap__world, s->world, s->bytes, v);
+    if (gomap__world.profile_bytes) gomap__world.observed = 1; /* for good: what is sampled must be seen to go */
+}
+
 static const struct setting *find(const char *prefix, const char *name, size_t len) {
     size_t skip = strlen(prefix);
     for (size_t i = 0; i < SETTINGS; i++) {
@@ -120,7 +126,7 @@ gomap_err gomap_ctl(gomap *m, const char *name, uint64_t *old, const uint64_t *s
     bool own = m && s->where == MAP;
     if (!own) {
         if (old) *old = load(&gomap__world, s->world, s->bytes);
-        if (set) store(&gomap__world, s->world, s->bytes, *set);
+        if (set) set_default(s, *set);
         return GOMAP_OK;
     }
     struct gomap__side *side = gomap__side(m);
@@ -158,6 +164,6 @@ void gomap__conf_load(void) {
             fprintf(stderr, "gomap: GOMAP_CONF: not a value for %s: '%.*s'\n", s->name + strlen("policy."),
                     (int)len, at);
         else
-            store(&gomap__world, s->world, s->bytes, v);
+            set_default(s, v);
     }
 }

@@ -53,6 +53,7 @@ enum {
     MAX_SLOT = 2 * MAX_SIZE + 2 * MAX_ALIGN,
     RETURN_PIECE = 64 << 10, /* bytes handed to the OS by one write: 16 pages, about 5 us */
     EMPTY_QUADS_PER_STEP = 32,
+    CACHED_BYTES = 256 << 10, /* tables of no more are in a second-level cache once they are in use, or soon */
 };
 
 /* ---- table geometry -------------------------------------------------------------------------- */
@@ -211,9 +212,39 @@ struct world {
     uint64_t max_ranges, ranges; /* reserved ranges allowed, and alive */
     uint64_t reserved;           /* bytes of address space in them */
     bool strict_commit;          /* vm.overcommit_memory = 2 */
+    uint64_t profile_bytes;      /* between two samples, on the average; 0: none are taken */
+    uint8_t observed;            /* they were, or are, taken */
 };
 extern struct world gomap__world;
 void gomap__world_init(void); /* registry.c; idempotent, thread-safe */
+
+/* ---- observe/: the bytes of a map, sampled (gomap/observe.h) ------------------------------------------- */
+
+#ifndef GOMAP_OBSERVE
+#define GOMAP_OBSERVE 1
+#endif
+/* A map as a pile of bytes: what is on top was taken last. */
+struct gomap__pile {
+    uint64_t id, total; /* total: bytes, those just taken included */
+    const void *map, *type;
+    uint32_t kind; /* GOMAP_KIND_* */
+};
+void gomap__pile_grew(const struct gomap__pile *of, uint64_t bytes);
+void gomap__pile_is(uint64_t id, uint64_t total);
+uint64_t gomap__pile_bytes(const struct gomap *m);
+uint64_t gomap__classic_pile_bytes(const struct gomap_classic *m);
+void gomap__pile_changed(const struct gomap *m, uint64_t before);
+void gomap__samples_lock(void); /* holds set_name and profiles apart */
+void gomap__samples_unlock(void);
+static inline bool gomap__observed(void) { return GOMAP_OBSERVE && GOMAP__UNLIKELY(gomap__world.observed); }
+/* Around what changes a map's bytes: before = gomap__pile(m); ...; gomap__repiled(m, before).  A stash is not observed. */
+static inline uint64_t gomap__pile(const struct gomap *m) { return gomap__observed() ? gomap__pile_bytes(m) : 0; }
+static inline void gomap__repiled(const struct gomap *m, uint64_t before) {
+    if (gomap__observed()) gomap__pile_changed(m, before);
+}
+static inline void gomap__unpiled(uint64_t id) {
+    if (gomap__observed()) gomap__pile_is(id, 0);
+}
 
 /* ---- hash.c, seed.c --------------------------------------------------------------------------- */
 uint64_t gomap__siphash13(const uint64_t key[2], const void *p, size_t n);
@@ -237,11 +268,6 @@ int gomap__erase_simple(struct gomap *m, uint64_t h, const struct key *k);
 bool gomap__slot_eq(const struct gomap *m, const uint8_t *slot, const struct key *k, uint64_t h);
 uint8_t *gomap__find_displaced(const struct gomap *m, uint64_t home, const struct key *k, uint64_t h,
                                struct place *out);
-static inline void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot) {
-    void *v = slot + d->val_off;
-    if (d->flags & GOMAP_F_VAL_INDIRECT) memcpy(&v, slot + d->val_off, sizeof v);
-    return v;
-}
 const void *gomap__slot_key(const struct gomap_desc *d, const uint8_t *slot, gomap_str *view);
 struct gomap_flood *gomap__flood_find(const struct gomap *m, uint64_t h, const struct key *k);
 
@@ -271,12 +297,18 @@ static inline uint8_t *gomap__flood_slot(const struct gomap_desc *d, struct goma
 static inline size_t gomap__flood_bytes(const struct gomap_desc *d) {
     return gomap_inspect_align(sizeof(struct gomap_flood), d->slot_align) + d->slot_size;
 }
-/* Bits of a 15-bit mask; without the popcnt instruction the builtin is a call. */
+/* Bits of a 15-bit mask, and of any; without the popcnt instruction the builtin is a call. */
 static inline unsigned gomap__bits15(unsigned m) {
     m -= m >> 1 & 0x5555;
     m = (m & 0x3333) + (m >> 2 & 0x3333);
     m = (m + (m >> 4)) & 0x0f0f;
     return (m + (m >> 8)) & 0x1f;
+}
+static inline unsigned gomap__bits64(uint64_t m) {
+    m -= m >> 1 & UINT64_C(0x5555555555555555);
+    m = (m & UINT64_C(0x3333333333333333)) + (m >> 2 & UINT64_C(0x3333333333333333));
+    m = (m + (m >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (unsigned)(m * UINT64_C(0x0101010101010101) >> 56);
 }
 /* Bit s is set where slot s of the group has a tophash of this class (its top three bits). */
 static inline unsigned gomap__match_class(const uint8_t *group, unsigned class) {
@@ -293,10 +325,13 @@ static inline unsigned gomap__match_class(const uint8_t *group, unsigned class) 
 }
 /* Bit 16 g + s is set where slot s of group g of a quad is full: one loop over it mispredicts once, four loops four times. */
 static inline uint64_t gomap__quad_full(const uint8_t *meta, unsigned groups) {
-    uint64_t full = 0;
-    for (unsigned g = 0; g < groups; g++)
-        full |= (uint64_t)(~gomap__match_empty(meta + g * 16) & 0x7fff) << g * 16;
-    return full;
+    uint64_t empty = 0, all = UINT64_C(0x7fff7fff7fff7fff);
+    if (GOMAP__LIKELY(groups == 4)) { /* unrolled */
+        for (unsigned g = 0; g < 4; g++) empty |= (uint64_t)gomap__match_empty(meta + g * 16) << g * 16;
+        return ~empty & all;
+    }
+    for (unsigned g = 0; g < groups; g++) empty |= (uint64_t)gomap__match_empty(meta + g * 16) << g * 16;
+    return ~empty & all & ((UINT64_C(1) << groups * 16) - 1);
 }
 static inline uint64_t gomap__quads(uint64_t ng) { return (ng + 3) / 4; }
 /* The lowest position whose home group is >= g; g < ng.  Every step of a walk and every quad of an iteration asks, so on
@@ -327,18 +362,35 @@ static inline unsigned gomap__quad_groups(uint64_t ng, uint64_t quad) {
 /* Entries in the slots of a quad. */
 static inline unsigned gomap__quad_count(const struct geom *g, uint64_t quad) {
     const uint8_t *meta = g->meta + quad * 64;
-    unsigned groups = gomap__quad_groups(g->ng, quad), empty = 0;
+    unsigned groups = gomap__quad_groups(g->ng, quad);
 #if defined(__SSE2__)
-    const __m128i zero = _mm_setzero_si128(), slots = _mm_srli_si128(_mm_set1_epi8(-1), 1);
-    __m128i n = zero; /* of each slot, in how many groups it is empty */
-    for (unsigned i = 0; i < groups; i++)
-        n = _mm_sub_epi8(n, _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)(meta + i * 16)), zero));
-    n = _mm_sad_epu8(_mm_and_si128(n, slots), zero);
-    empty = (unsigned)(_mm_cvtsi128_si32(n) + _mm_extract_epi16(n, 4));
-#else
-    for (unsigned i = 0; i < groups; i++) empty += gomap__bits15(gomap__match_empty(meta + i * 16));
+    if (GOMAP__LIKELY(groups == 4)) {
+        const __m128i zero = _mm_setzero_si128(), slots = _mm_srli_si128(_mm_set1_epi8(-1), 1);
+        __m128i n = zero; /* of each slot, in how many groups it is empty */
+        for (unsigned i = 0; i < 4; i++)
+            n = _mm_sub_epi8(n, _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)(meta + i * 16)), zero));
+        n = _mm_sad_epu8(_mm_and_si128(n, slots), zero);
+        return GOMAP_QUAD_SLOTS - (unsigned)(_mm_cvtsi128_si32(n) + _mm_extract_epi16(n, 4));
+    }
 #endif
-    return groups * GOMAP_GROUP_SLOTS - empty;
+    return gomap__bits64(gomap__quad_full(meta, groups));
+}
+/* Zero a slot or a small cell.  Sizes that are no constants go by 16 bytes, the last of which may overlap: a call of memset
+ * costs more than the few stores. */
+static inline __attribute__((always_inline)) void gomap__wipe(void *slot, size_t size) {
+    uint8_t *p = slot;
+    if (__builtin_constant_p(size) || size < 16) {
+        memset(p, 0, size);
+        return;
+    }
+    for (size_t at = 0; at + 16 < size; at += 16) memset(p + at, 0, 16);
+    memset(p + size - 16, 0, 16);
+}
+static inline void gomap__clear_quad(uint8_t *meta, unsigned groups) {
+    if (GOMAP__LIKELY(groups == 4))
+        memset(meta, 0, 64); /* a constant: four stores */
+    else
+        memset(meta, 0, groups * (size_t)16);
 }
 
 /* ---- size.c: how large ---------------------------------------------------------------------------- */
@@ -442,11 +494,12 @@ static inline bool gomap__write_begin(struct gomap *m, const char *op) {
 }
 static inline void gomap__write_end(struct gomap *m) { __atomic_store_n(&m->writing, 0, __ATOMIC_RELAXED); }
 bool gomap__read_ok_slow(const struct gomap *m, const char *op);
+static inline bool gomap__readable(const struct gomap *m) {
+    return gomap__alive(m) && !__atomic_load_n(&m->writing, __ATOMIC_RELAXED);
+}
 /* Check a read: true if it may go on. */
 static inline bool gomap__read_ok(const struct gomap *m, const char *op) {
-    if (GOMAP__UNLIKELY(!gomap__alive(m) || __atomic_load_n(&m->writing, __ATOMIC_RELAXED)))
-        return gomap__read_ok_slow(m, op);
-    return true;
+    return GOMAP__LIKELY(gomap__readable(m)) || gomap__read_ok_slow(m, op);
 }
 /* Geometry changes happen between these two (inspect.h: seq). */
 static inline void gomap__seq_begin(struct gomap *m) {

@@ -247,6 +247,13 @@ static uint64_t mixed(uint64_t v, unsigned mix) {
     return v;
 }
 
+/* The keys of a quad's slots, also of empty ones: to ask each would cost more.  key is a constant where it is inlined. */
+static inline __attribute__((always_inline)) void copy_keys(uint8_t *to, const uint8_t *slots, size_t size, size_t key,
+                                                            unsigned groups) {
+    for (unsigned g = 0; g < groups; g++)
+        for (unsigned i = 0; i < GOMAP_GROUP_SLOTS; i++, to += KEY_PITCH, slots += size) memcpy(to, slots, key);
+}
+
 /* The usual case: a whole quad without a chain, of keys that are their own identity. */
 static bool gather_whole(struct iter *it, const struct span *sp) {
     const struct gomap_desc *d = it->cur->desc;
@@ -254,15 +261,16 @@ static bool gather_whole(struct iter *it, const struct span *sp) {
     if (sp->g.links && gomap__link_node(sp->g.links[sp->quad])) return false;
     unsigned groups = gomap__quad_groups(sp->g.ng, sp->quad);
     const uint8_t *slots = it->quad_slots;
-    size_t n = groups * (size_t)GOMAP_GROUP_SLOTS;
     if (size == KEY_PITCH)
-        memcpy(it->keys, slots, n * KEY_PITCH);
+        memcpy(it->keys, slots, groups * (size_t)GOMAP_GROUP_SLOTS * KEY_PITCH);
+    else if (key == 16)
+        copy_keys(it->keys, slots, size, 16, groups);
     else if (key == 8)
-        for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, 8);
+        copy_keys(it->keys, slots, size, 8, groups);
     else if (key == 4)
-        for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, 4);
+        copy_keys(it->keys, slots, size, 4, groups);
     else
-        for (size_t i = 0; i < n; i++) memcpy(it->keys + i * KEY_PITCH, slots + i * size, key);
+        copy_keys(it->keys, slots, size, key, groups);
     it->c.map = it->cur, it->c.slots = it->quad_slots, it->c.epoch = it->epoch;
     it->c.left = mixed(gomap__quad_full(it->quad_meta, groups), it->c.mix);
     return true;

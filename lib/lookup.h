@@ -45,8 +45,16 @@ INLINE struct gomap__words gomap__ends(const void *p, size_t n) {
 
 INLINE bool gomap__same_text(const void *a, const void *b, size_t n) {
     if (GOMAP__LIKELY(n - 16 <= 16)) {
+#if defined(__SSE2__)
+        const __m128i *p = a, *q = b, *p_end = (const void *)((const uint8_t *)a + n - 16),
+                      *q_end = (const void *)((const uint8_t *)b + n - 16);
+        __m128i x = _mm_cmpeq_epi8(_mm_loadu_si128(p), _mm_loadu_si128(q));
+        __m128i y = _mm_cmpeq_epi8(_mm_loadu_si128(p_end), _mm_loadu_si128(q_end));
+        return _mm_movemask_epi8(_mm_and_si128(x, y)) == 0xffff;
+#else
         struct gomap__words x = gomap__ends(a, n), y = gomap__ends(b, n);
         return !((x.w[0] ^ y.w[0]) | (x.w[1] ^ y.w[1]) | (x.w[2] ^ y.w[2]) | (x.w[3] ^ y.w[3]));
+#endif
     }
     return !n || !memcmp(a, b, n);
 }

@@ -121,7 +121,11 @@ static struct gomap__side *make_side(struct gomap *m, const gomap_alloc *al) {
 }
 
 struct gomap__side *gomap__need_side(struct gomap *m) {
-    return m->side ? gomap__side(m) : make_side(m, NULL);
+    if (m->side) return gomap__side(m);
+    uint64_t before = gomap__pile(m);
+    struct gomap__side *s = make_side(m, NULL);
+    gomap__repiled(m, before);
+    return s;
 }
 
 static bool needs_side(const gomap_config *c, const struct gomap_desc *d) {
@@ -185,6 +189,7 @@ gomap_err gomap_new(const gomap_config *c, gomap **out) {
         return err;
     }
     gomap__event(m, GOMAP_EV_NEW, d->slot_size, c->capacity);
+    gomap__repiled(m, 0);
     *out = m;
     return GOMAP_OK;
 }
@@ -238,6 +243,7 @@ gomap_err gomap__new_like(const struct gomap *m, gomap **out) {
         return GOMAP_ENOMEM;
     }
     gomap__event(n, GOMAP_EV_NEW, n->desc->slot_size, m->count);
+    gomap__repiled(n, 0);
     *out = n;
     return GOMAP_OK;
 }
@@ -260,7 +266,8 @@ void gomap__free_map(struct gomap *m) {
 
 void gomap_free(gomap *m) {
     if (!m || !gomap__write_begin(m, "free")) return;
-    gomap__event(m, GOMAP_EV_FREE, m->count, 0);
+    gomap__event(m, GOMAP_EV_FREE, m->count, (uintptr_t)m);
+    gomap__unpiled(m->id);
     gomap__unregister(m->id);
     __atomic_store_n(&m->cookie, 0, __ATOMIC_RELEASE);
     m->cookie = 0;
@@ -563,14 +570,63 @@ INLINE void *get(const struct gomap *m, const void *api, uint32_t kc) {
     return slot ? gomap__slot_val(m->desc, slot) : NULL;
 }
 
-void *gomap_get(const gomap *m, const void *api) {
-    if (!m || !gomap__read_ok(m, "get")) return NULL;
-    switch (m->desc->key_class) {
-    case KC_4: return get(m, api, KC_4);
-    case KC_8: return get(m, api, KC_8);
-    case KC_STR: return get(m, api, KC_STR);
-    default: return get(m, api, m->desc->key_class);
+/* A function for each class, entered by a jump: none saves registers that only another needs. */
+#define GETTER(name, kc)                                                                                     \
+    static __attribute__((noinline)) void *name(const struct gomap *m, const void *api) { return get(m, api, kc); }
+GETTER(get_4, KC_4)
+GETTER(get_8, KC_8)
+GETTER(get_text, KC_STR)
+GETTER(get_other, m->desc->key_class)
+
+static __attribute__((noinline)) void *get_displaced(const struct gomap *m, const gomap_str *s, uint64_t h) {
+    const struct key k = {s, s->ptr, s->len};
+    uint8_t *slot = gomap__get_slot(m, h, &k);
+    return slot ? gomap__slot_val(m->desc, slot) : NULL;
+}
+
+/* Candidates of a text of 16 to 32 bytes, and, if there may be any, entries that are not at home. */
+static __attribute__((noinline)) void *get_candidate(const struct gomap *m, const gomap_str *s, uint64_t h, unsigned hits,
+                                                     uint8_t *slots, bool displaced) {
+    const size_t size = m->desc->slot_size;
+    const struct key k = {s, s->ptr, s->len};
+    if (k.n - 16 > 16) __builtin_unreachable(); /* compared without a call */
+    for (; hits; hits &= hits - 1) {
+        uint8_t *slot = slots + (unsigned)__builtin_ctz(hits) * size;
+        if (GOMAP__LIKELY(gomap__eq_class(m, slot, &k, h, KC_STR))) return gomap__slot_val(m->desc, slot);
     }
+    return displaced ? get_displaced(m, s, h) : NULL;
+}
+
+/* A text of usual length, hashed as usual, has no call before its candidates: most that are absent have none. */
+static __attribute__((noinline)) void *get_short_text(const struct gomap *m, const gomap_str *s) {
+    const struct key k = {s, s->ptr, s->len};
+    if (GOMAP__UNLIKELY(k.n - 16 > 16 || m->hash_kind != GOMAP_HASH_AES)) return get_text(m, s);
+    uint64_t h = gomap__hash_class(m, &k, KC_STR), pos = gomap__pos_class(m, h, KC_STR);
+    struct geom g = gomap__locate(m, pos);
+    uint64_t home = gomap__group_of(pos, g.ng);
+    const uint8_t *meta = g.meta + home * 16;
+    unsigned hits = gomap__match(meta, h);
+    bool displaced = gomap__overflowed(meta, h);
+    if (!hits && !displaced) return NULL;
+    return get_candidate(m, s, h, hits, g.slots + home * GOMAP_GROUP_SLOTS * m->desc->slot_size, displaced);
+}
+
+static inline void *get_by_class(const struct gomap *m, const void *api) {
+    switch (m->desc->key_class) {
+    case KC_4: return get_4(m, api);
+    case KC_8: return get_8(m, api);
+    case KC_STR: return get_short_text(m, api);
+    default: return get_other(m, api);
+    }
+}
+
+static __attribute__((noinline)) void *get_checked(const struct gomap *m, const void *api) {
+    return gomap__read_ok(m, "get") ? get_by_class(m, api) : NULL;
+}
+
+void *gomap_get(const gomap *m, const void *api) {
+    if (!m) return NULL;
+    return GOMAP__LIKELY(gomap__readable(m)) ? get_by_class(m, api) : get_checked(m, api);
 }
 
 bool gomap_has(const gomap *m, const void *api) { return gomap_get(m, api) != NULL; }
@@ -832,11 +888,13 @@ gomap_err gomap_set_name(gomap *m, const char *name) {
     struct gomap__side *s = gomap__need_side(m);
     char *copy = s ? copy_text(gomap__allocator(m), name) : NULL;
     if (name && !copy) return GOMAP_ENOMEM;
+    if (gomap__observed()) gomap__samples_lock();
     gomap__seq_begin(m);
     const char *old = s->pub.name;
     s->pub.name = copy;
     s->pub.loose_bytes += (copy ? strlen(copy) + 1 : 0) - (old ? strlen(old) + 1 : 0);
     gomap__seq_end(m);
+    if (gomap__observed()) gomap__samples_unlock();
     free_text(gomap__allocator(m), old);
     return GOMAP_OK;
 }

@@ -275,7 +275,7 @@ bool gomap__range_pending(const struct range *r) {
 bool gomap__range_give(struct gomap *m, struct range *r) {
     for (int i = 2; i >= 0; i--) {
         if (r->committed[i] <= r->give[i]) continue;
-        uint64_t piece = r->committed[i] - r->give[i];
+        uint64_t piece = r->committed[i] - r->give[i], pile = gomap__pile(m);
         if (piece > RETURN_PIECE) piece = RETURN_PIECE;
         uint8_t *p = r->base + r->off[i] + r->committed[i] - piece;
         bool strict = gomap__world.strict_commit || FAULT(GOMAP_FAULT_STRICT);
@@ -285,6 +285,7 @@ bool gomap__range_give(struct gomap *m, struct range *r) {
             give_pages(m, p, piece);
         r->committed[i] -= piece;
         m->side->hi_bytes = gomap__range_bytes(r);
+        gomap__repiled(m, pile);
         return true;
     }
     return false;

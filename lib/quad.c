@@ -20,6 +20,11 @@ struct ent {
 };
 #define INLINE static inline __attribute__((always_inline))
 enum { SPARE_SLACK = 4 };
+#if defined(__x86_64__)
+enum { USUAL_HASH = GOMAP_HASH_AES };
+#else
+enum { USUAL_HASH = GOMAP_HASH_MUM }; /* which is what gomap__hash_aes computes there (probe.h) */
+#endif
 
 /* ---- one quad ------------------------------------------------------------------------------------- */
 
@@ -44,6 +49,12 @@ static bool make_room_for(const struct gomap *m, struct step *st) {
 
 static uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
     return gomap__pos(m->desc, gomap__hash_slot(m, slot));
+}
+
+INLINE uint64_t stored_pos(const uint8_t *slot) { /* of a string */
+    uint32_t hi;
+    memcpy(&hi, slot + offsetof(struct gomap_strkey, hash_hi), sizeof hi);
+    return (uint64_t)hi << 32;
 }
 
 /* List a quad's entries with their positions; false: no memory. */
@@ -78,9 +89,13 @@ void gomap__free_nodes(struct gomap *m, struct gomap_node *n) {
 }
 
 /* Nodes for the worst case: all entries of the step end in chains. */
+static bool have_nodes(const struct gomap__side *s, size_t entries) {
+    return s->w->nspare >= (entries + GOMAP_NODE_SLOTS - 1) / GOMAP_NODE_SLOTS + SPARE_SLACK;
+}
+
 static bool secure_nodes(struct gomap *m, size_t entries) {
     struct gomap__side *s = gomap__side(m);
-    while (s->w->nspare < (entries + 3) / 4 + SPARE_SLACK) {
+    while (!have_nodes(s, entries)) {
         struct gomap_node *n = gomap__cell_alloc(m, m->desc->node_size, m->desc->slot_align);
         if (!n) return false;
         s->pub.node_bytes += m->desc->node_size;
@@ -132,23 +147,26 @@ static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
             st->ent[i].slot = s->w->scratch + (st->ent[i].slot - slots);
 }
 
-/* Free slots of the groups a quad's entries go to, kept in registers and L1: reading a group back that was just
- * written byte by byte would stall on every entry. */
+/* The groups a quad's entries go to, and how far each is full, kept in registers and L1: reading a group back that was
+ * just written byte by byte would stall on every entry.  Holes that deletes left below are for gomap__put_in. */
 struct target {
-    uint64_t first;
-    uint32_t n;
-    uint16_t empty[16];
+    uint64_t ng, first; /* groups of the table; the first of them */
+    uint32_t n, next[16]; /* of each: the metadata byte behind its last full slot, from meta on */
+    uint8_t *meta, *slots;
 };
 
-static void aim(const struct gomap__side *s, const struct quad_span *sp, struct target *t) {
-    t->first = sp->to_first;
+static void aim(const struct gomap__side *s, const struct quad_span *sp, size_t size, struct target *t) {
+    const struct geom *dst = &s->w->dst;
+    t->ng = dst->ng, t->first = sp->to_first;
     t->n = sp->to_last - sp->to_first < 16 ? (uint32_t)(sp->to_last - sp->to_first + 1) : 0;
-    for (uint32_t i = 0; i < t->n; i++)
-        t->empty[i] = (uint16_t)gomap__match_empty(s->w->dst.meta + (sp->to_first + i) * 16);
+    t->meta = dst->meta + t->first * 16, t->slots = dst->slots + t->first * GOMAP_GROUP_SLOTS * size;
+    for (uint32_t i = 0; i < t->n; i++) {
+        unsigned full = ~gomap__match_empty(t->meta + i * 16) & 0x7fff;
+        t->next[i] = i * 16 + 31 - (uint32_t)__builtin_clz(2 * full + 1);
+    }
 }
 
-/* Sizes that are no constants where this is inlined are copied by 16 bytes, the last of which may overlap: a call of
- * memcpy costs more than the few of a slot. */
+/* As gomap__wipe does it. */
 INLINE void copy_slot(uint8_t *restrict to, const uint8_t *restrict from, size_t size) {
     if (__builtin_constant_p(size) || size < 16) {
         memcpy(to, from, size);
@@ -159,13 +177,14 @@ INLINE void copy_slot(uint8_t *restrict to, const uint8_t *restrict from, size_t
 }
 
 /* Place an entry in its home group; false if that is full (or not in sight).  size: of a slot. */
-INLINE bool place_home(const struct geom *dst, struct target *t, size_t size, const struct ent *e) {
-    uint64_t group = gomap__group_of(e->pos, dst->ng), at = group - t->first;
-    if (GOMAP__UNLIKELY(at >= t->n || !t->empty[at])) return false;
-    unsigned i = (unsigned)__builtin_ctz(t->empty[at]);
-    t->empty[at] &= (uint16_t)(t->empty[at] - 1);
-    dst->meta[group * 16 + i] = e->tag;
-    copy_slot(dst->slots + (group * GOMAP_GROUP_SLOTS + i) * size, e->slot, size);
+INLINE bool place_home(struct target *t, size_t size, const struct ent *e) {
+    uint64_t at = gomap__group_of(e->pos, t->ng) - t->first;
+    if (GOMAP__UNLIKELY(at >= t->n)) return false;
+    uint32_t next = t->next[at], behind = next + 1;
+    if (GOMAP__UNLIKELY(behind % 16 == 0)) return false; /* the next byte is the overflow byte */
+    t->next[at] = behind;
+    t->meta[next] = e->tag;
+    copy_slot(t->slots + (next - at) * size, e->slot, size);
     return true;
 }
 
@@ -180,6 +199,7 @@ static void place_others(struct gomap *m, struct step *st, const struct quad_spa
             s->pub.counters.inconsistent++;
         }
         memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
+        memset(e->slot, 0, m->desc->slot_size);
     }
 }
 
@@ -210,9 +230,9 @@ static void move_entries(struct gomap *m, struct step *st, const struct quad_spa
     memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
     if (s->w->src.links) s->w->src.links[sp->quad] = 0;
     if (st->stash) mark_stashed(m, sp->to_first, sp->to_last);
-    aim(s, sp, &target);
+    aim(s, sp, m->desc->slot_size, &target);
     for (size_t i = 0; i < n; i++)
-        if (!place_home(&s->w->dst, &target, m->desc->slot_size, &st->ent[i]))
+        if (!place_home(&target, m->desc->slot_size, &st->ent[i]))
             st->ent[put_off++] = st->ent[i]; /* behind those already placed */
     st->n = put_off;
     place_others(m, st, sp);
@@ -223,58 +243,53 @@ static void move_entries(struct gomap *m, struct step *st, const struct quad_spa
     drop_old_chain(m, st->chain);
 }
 
-/* Wipe the slots a quad's entries have left.  Empty ones hold nothing: of a sparse quad their lines are not touched. */
-INLINE void wipe_slots(uint8_t *slots, uint64_t full, size_t size) {
-    if (__builtin_popcountll(full) > GOMAP_QUAD_SLOTS / 2) {
-        unsigned last = 63 - (unsigned)__builtin_clzll(full);
-        memset(slots, 0, (last - last / 16 + 1) * size);
-        return;
-    }
-    for (; full; full &= full - 1) {
-        unsigned k = (unsigned)__builtin_ctzll(full);
-        memset(slots + (k - k / 16) * size, 0, size);
-    }
-}
+/* A quad whose hashing calls nothing: the full slots of it, and its chain. */
+struct plain_quad {
+    uint64_t full; /* as gomap__quad_full */
+    struct gomap_node *chain;
+};
 
-/* Both halves in one for a quad whose hashing calls nothing: positions are not listed first.  kc and size are constants
- * where it is inlined. */
-INLINE void move_plain(struct gomap *m, const struct quad_span *sp, struct gomap_node *chain, uint32_t kc, size_t size) {
+/* Both halves in one: positions are not listed first.  kc, size and usual are constants where this is inlined;
+ * usual: keys have the usual hash of integers, and the loop has no call for which registers would be saved. */
+INLINE void move_plain(struct gomap *m, const struct quad_span *sp, const struct plain_quad *q, uint32_t kc, size_t size,
+                       bool usual) {
     struct gomap__side *s = gomap__side(m);
-    const struct geom src = s->w->src, dst = s->w->dst;
-    const unsigned groups = gomap__quad_groups(src.ng, sp->quad);
-    const bool aes = m->hash_kind == GOMAP_HASH_AES; /* copies: for all the compiler knows, the stores below change *m */
-    uint64_t seed[4];
+    const struct geom src = s->w->src;
+    uint64_t seed[4]; /* copies: for all the compiler knows, the stores below change *m */
     memcpy(seed, m->seed, sizeof seed);
     struct target target;
     struct step st;
     st.ent = st.fixed, st.n = 0;
-    aim(s, sp, &target);
+    aim(s, sp, size, &target);
     uint8_t *slots = src.slots + sp->quad * GOMAP_QUAD_SLOTS * size, *meta = src.meta + sp->quad * 64;
-    const uint64_t all = gomap__quad_full(meta, groups);
-    for (uint64_t full = all; full; full &= full - 1) {
+    for (uint64_t full = q->full; full; full &= full - 1) {
         unsigned k = (unsigned)__builtin_ctzll(full);
         struct ent e = {.slot = slots + (k - k / 16) * size, .tag = meta[k]}; /* a group has 15 slots */
         uint64_t key = 0;
         if (kc == KC_8 || kc == KC_4) {
             memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
-            e.pos = GOMAP__LIKELY(aes) ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
+            e.pos = usual ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
+        } else if (kc == KC_STR) {
+            e.pos = stored_pos(e.slot);
         } else {
             e.pos = slot_pos(m, e.slot);
         }
-        if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+        if (GOMAP__LIKELY(place_home(&target, size, &e)))
+            gomap__wipe(e.slot, size);
+        else
+            st.ent[st.n++] = e;
     }
-    for (struct gomap_node *n = chain; n; n = n->next)
+    for (struct gomap_node *n = q->chain; n; n = n->next)
         for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
             struct ent e = {.slot = gomap__node_slot(m->desc, n, i), .tag = n->tag[i]};
             if (!e.tag) continue;
             e.pos = slot_pos(m, e.slot);
-            if (!place_home(&dst, &target, size, &e)) st.ent[st.n++] = e;
+            if (!place_home(&target, size, &e)) st.ent[st.n++] = e;
         }
     if (src.links) src.links[sp->quad] = 0;
     if (GOMAP__UNLIKELY(st.n)) place_others(m, &st, sp);
-    if (GOMAP__UNLIKELY(chain != NULL)) drop_old_chain(m, chain);
-    memset(src.meta + sp->quad * 64, 0, groups * (size_t)16);
-    if (GOMAP__LIKELY(all != 0)) wipe_slots(slots, all, size);
+    if (GOMAP__UNLIKELY(q->chain != NULL)) drop_old_chain(m, q->chain);
+    gomap__clear_quad(meta, gomap__quad_groups(src.ng, sp->quad));
 }
 
 /* Could n entries overflow a destination quad? */
@@ -287,6 +302,11 @@ static bool may_chain(const struct gomap *m, size_t n, const struct quad_span *s
         if (held + n > gomap__quad_groups(s->w->dst.ng, q) * GOMAP_GROUP_SLOTS) return true;
     }
     return false;
+}
+
+/* Nodes for whatever chains n entries may need where they go. */
+static bool prepare_chains(struct gomap *m, size_t n, const struct quad_span *sp) {
+    return have_nodes(gomap__side(m), n) || !may_chain(m, n, sp) || secure_nodes(m, n);
 }
 
 /* ---- a quad in parts ------------------------------------------------------------------------------- */
@@ -378,7 +398,7 @@ static bool move_any(struct gomap *m, struct quad_span *sp, size_t most, size_t 
     st.ent = st.fixed, st.n = 0, st.room = STEP_MAX;
     st.chain = s->w->src.links ? gomap__link_node(s->w->src.links[sp->quad]) : NULL;
     st.stash = s->w->src.links && gomap__link_stash(s->w->src.links[sp->quad]) && (s->pub.stash || s->pub.flood);
-    bool ok = collect(m, &s->w->src, sp->quad, &st) && (!may_chain(m, st.n, sp) || secure_nodes(m, st.n));
+    bool ok = collect(m, &s->w->src, sp->quad, &st) && prepare_chains(m, st.n, sp);
     *moved = st.n;
     if (ok && st.n > most)
         *moved = move_some(m, &st, sp, most);
@@ -388,40 +408,45 @@ static bool move_any(struct gomap *m, struct quad_span *sp, size_t most, size_t 
     return ok;
 }
 
-/* Entries of a quad that may be moved in one go, -1: none may. */
-static int plain_entries(const struct gomap *m, const struct quad_span *sp, size_t most, struct gomap_node **chain) {
+/* May this quad's entries, *n of them, be moved in one pass? */
+static bool is_plain(const struct gomap *m, const struct quad_span *sp, size_t most, struct plain_quad *q, size_t *n) {
     const struct gomap__side *s = gomap__side(m);
-    uintptr_t link = s->w->src.links ? s->w->src.links[sp->quad] : 0;
-    if (m->desc->flags & GOMAP_F_USER_HASH || gomap__link_stash(link)) return -1;
-    if (overlaps(s, sp)) return -1;
-    unsigned n = gomap__quad_count(&s->w->src, sp->quad);
-    *chain = gomap__link_node(link);
-    for (const struct gomap_node *at = *chain; at && n <= most; at = at->next)
-        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) n += at->tag[i] != 0;
-    return n <= most ? (int)n : -1;
+    const struct geom *src = &s->w->src;
+    uintptr_t link = src->links ? src->links[sp->quad] : 0;
+    if (m->desc->flags & GOMAP_F_USER_HASH || gomap__link_stash(link) || overlaps(s, sp)) return false;
+    q->full = gomap__quad_full(src->meta + sp->quad * 64, gomap__quad_groups(src->ng, sp->quad));
+    q->chain = gomap__link_node(link);
+    *n = gomap__bits64(q->full);
+    for (const struct gomap_node *at = q->chain; at && *n <= most; at = at->next)
+        for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) *n += at->tag[i] != 0;
+    return *n <= most;
 }
 
 /* Move a quad, of more than `most` entries a part: *sp becomes that.  false: no memory, nothing happened. */
 bool gomap__move_quad(struct gomap *m, struct quad_span *sp, size_t most, size_t *moved) {
     const struct gomap_desc *d = m->desc;
-    struct gomap__side *s = gomap__side(m);
-    struct gomap_node *chain;
-    int plain = plain_entries(m, sp, most, &chain);
-    size_t n = (size_t)plain;
-    if (plain < 0) return move_any(m, sp, most, moved);
-    *moved = n;
-    if (!n) {
-        memset(s->w->src.meta + sp->quad * 64, 0, gomap__quad_groups(s->w->src.ng, sp->quad) * 16);
+    const struct geom *src = &gomap__side(m)->w->src;
+    const bool usual = m->hash_kind == USUAL_HASH;
+    struct plain_quad q;
+    if (!is_plain(m, sp, most, &q, moved)) return move_any(m, sp, most, moved);
+    if (!*moved) {
+        gomap__clear_quad(src->meta + sp->quad * 64, gomap__quad_groups(src->ng, sp->quad));
         return true;
     }
-    if (may_chain(m, n, sp) && !secure_nodes(m, n)) return false;
-    if (d->key_class == KC_8 && d->slot_size == 16)
-        move_plain(m, sp, chain, KC_8, 16);
+    if (!prepare_chains(m, *moved, sp)) return false;
+    if (usual && d->key_class == KC_8 && d->slot_size == 16)
+        move_plain(m, sp, &q, KC_8, 16, true);
+    else if (usual && d->key_class == KC_8)
+        move_plain(m, sp, &q, KC_8, d->slot_size, true);
+    else if (usual && d->key_class == KC_4 && d->slot_size == 8)
+        move_plain(m, sp, &q, KC_4, 8, true);
     else if (d->key_class == KC_8)
-        move_plain(m, sp, chain, KC_8, d->slot_size);
-    else if (d->key_class == KC_4 && d->slot_size == 8)
-        move_plain(m, sp, chain, KC_4, 8);
+        move_plain(m, sp, &q, KC_8, d->slot_size, false);
+    else if (d->key_class == KC_STR && d->slot_size == 24)
+        move_plain(m, sp, &q, KC_STR, 24, false);
+    else if (d->key_class == KC_STR)
+        move_plain(m, sp, &q, KC_STR, d->slot_size, false);
     else
-        move_plain(m, sp, chain, d->key_class == KC_4 ? KC_FIXED : d->key_class, d->slot_size);
+        move_plain(m, sp, &q, KC_FIXED, d->slot_size, false);
     return true;
 }

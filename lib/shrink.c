@@ -166,6 +166,7 @@ static void each_quad(struct gomap *m, void (*fn)(struct gomap *, const struct g
 void gomap__drop_table(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     struct geom hi = gomap__hi(m);
+    uint64_t pile = gomap__pile(m);
     gomap__seq_begin(m);
     if (m->mode == GOMAP_MODE_SMALL || m->mode == GOMAP_MODE_BLOCK) each_quad(m, wipe_quad); /* malloc keeps bytes */
     if (s && s->pub.walk && s->w->two_arrays) {
@@ -188,6 +189,7 @@ void gomap__drop_table(struct gomap *m) {
     m->epoch++;
     if (s) gomap__free_walk(m);
     gomap__set_limits(m);
+    gomap__repiled(m, pile);
 }
 
 /* A new seed for a map that has become empty, unless it belongs to a family or never held a quad. */

@@ -66,7 +66,7 @@ bool gomap__returning(const struct gomap__side *s) {
 
 void gomap__set_delete_floor(struct gomap__side *s) {
     bool busy = s->pub.walk || s->sweep || s->pub.stash || gomap__returning(s);
-    s->pub.delete_floor = busy ? UINT64_MAX : s->shrink_below;
+    s->pub.delete_floor = busy ? UINT64_MAX : s->shrink_below ? s->shrink_below : 1; /* the last one leaves an empty map */
 }
 
 /* Recompute when inserts and deletes leave the fast path. */
@@ -85,7 +85,7 @@ void gomap__set_limits(struct gomap *m) {
     s->shrink_below =
         m->mode < GOMAP_MODE_BLOCK || m->ngroups <= 2 || floor || !s->policy_shrink ? 0
         : m->mode == GOMAP_MODE_RANGE                                               ? at / 5
-                                                                                    : at / 8;
+                                                                                    : at / 12;
     m->limit = s->pub.walk || gomap__returning(s) ? 0 : at + (m->count - gomap__main_count(m));
     gomap__set_delete_floor(s);
 }

@@ -232,13 +232,6 @@ static void drop_if_empty(struct gomap *m, uintptr_t *link, struct gomap_node *n
     free_node(m, n);
 }
 
-INLINE void wipe(uint8_t *slot, size_t size) {
-    if (size == 16)
-        memset(slot, 0, 16); /* constant: two stores, no call */
-    else
-        memset(slot, 0, size);
-}
-
 INLINE int erase_class(struct gomap *m, uint64_t h, const struct key *k, uint32_t kc) {
     const struct gomap_desc *d = m->desc;
     uint64_t pos = gomap__pos_class(m, h, kc);
@@ -253,7 +246,7 @@ INLINE int erase_class(struct gomap *m, uint64_t h, const struct key *k, uint32_
         if (!gomap__eq_class(m, slot, k, h, kc)) continue;
         if (!gomap__erases_simply(m, home)) return -1;
         if (!(d->flags & GOMAP_F_PLAIN)) gomap__drop_entry(m, slot);
-        wipe(slot, d->slot_size);
+        gomap__wipe(slot, d->slot_size);
         meta[i] = 0;
         m->epoch++;
         gomap__set_count(m, m->count - 1);
@@ -281,7 +274,7 @@ static void pull_back(struct gomap *m, struct place *p, uintptr_t *link) {
     while (!n->tag[i]) i++; /* a node in a chain has at least one entry */
     uint8_t *from = gomap__node_slot(d, n, i);
     memcpy(p->slot, from, d->slot_size);
-    memset(from, 0, d->slot_size);
+    gomap__wipe(from, d->slot_size);
     *p->tag = n->tag[i];
     n->tag[i] = 0;
     m->side->chained--;
@@ -354,7 +347,7 @@ void gomap__erase(struct gomap *m, struct place *p) {
     const struct gomap_desc *d = m->desc;
     unsigned class = *p->tag >> 5;
     bool displaced = p->node || (uint64_t)(p->tag - p->g.meta) / 16 != p->home;
-    memset(p->slot, 0, d->slot_size);
+    gomap__wipe(p->slot, d->slot_size);
     *p->tag = 0;
     uintptr_t *link = p->g.links ? &p->g.links[p->home / 4] : NULL;
     if (p->node) {

@@ -29,6 +29,7 @@ static void prefetch_after(const struct gomap *m, const struct quad_span *sp, bo
     const size_t group = (size_t)GOMAP_GROUP_SLOTS * m->desc->slot_size;
     const uint64_t groups = sp->to_last - sp->to_first + 1, quad = grow ? sp->quad - 1 : sp->quad + 1;
     const uint64_t to = grow ? sp->to_first - groups : sp->to_last + 1;
+    if (s->w->dst.ng * group <= CACHED_BYTES) return;
     if (quad >= gomap__quads(s->w->src.ng) || to >= s->w->dst.ng || s->w->dst.ng - to < groups) return; /* below 0 wraps */
     const uint8_t *slots = s->w->src.slots + quad * 4 * group, *to_slots = s->w->dst.slots + to * group;
     __builtin_prefetch(s->w->src.meta + quad * 64);
@@ -82,6 +83,7 @@ static size_t table_align(const struct gomap_desc *d, uint64_t groups) {
 static void drop_range(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     s->pub.loose_bytes -= sizeof *s->range;
+    gomap__event(m, GOMAP_EV_RETIRE, (uintptr_t)s->range->base, s->range->bytes);
     gomap__range_free(s->range);
     s->range = NULL;
 }
@@ -98,6 +100,7 @@ void gomap__free_table(struct gomap *m, const struct geom *g, uint8_t mode, uint
     size_t align = table_align(d, mode == GOMAP_MODE_SMALL ? 1 : groups);
     uint64_t bytes = mode == GOMAP_MODE_SMALL ? gomap_inspect_small_bytes(d, m->cap)
                                               : gomap_inspect_block_bytes(d, groups);
+    if (mode == GOMAP_MODE_BLOCK) gomap__event(m, GOMAP_EV_RETIRE, (uintptr_t)g->meta, bytes);
     if (mode == GOMAP_MODE_SMALL || mode == GOMAP_MODE_BLOCK) gomap__heap_free(al, g->meta, bytes, align);
     if (mode == GOMAP_MODE_RANGE) drop_range(m);
 }
@@ -180,6 +183,7 @@ static void settle(struct gomap *m, bool opened) {
     struct gomap__side *s = gomap__side(m);
     bool grow = s->pub.walk == GOMAP_WALK_GROW;
     struct geom src = s->w->src;
+    uint64_t pile = gomap__pile(m);
     if (!opened) gomap__seq_begin(m);
     m->ngroups = s->w->dst.ng, m->meta = s->w->dst.meta, m->slots = s->w->dst.slots, m->links = s->w->dst.links;
     m->split = 0;
@@ -196,6 +200,7 @@ static void settle(struct gomap *m, bool opened) {
     m->epoch++;
     gomap__free_walk(m);
     gomap__set_limits(m);
+    gomap__repiled(m, pile);
     gomap__event(m, grow ? GOMAP_EV_GROW_DONE : GOMAP_EV_SHRINK_DONE, src.ng, m->ngroups);
     gomap__log(m, grow ? "grow done" : "shrink done", src.ng, m->ngroups);
 }
@@ -257,10 +262,12 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     uint8_t mode = GOMAP_MODE_EMPTY;
     if (!s) return false;
     bool grow = ng > m->ngroups;
+    uint64_t pile = gomap__pile(m);
     struct geom before = gomap__hi(m);
     bool ok = make_destination(m, ng, &mode);
     if (m->mode == GOMAP_MODE_RANGE && s->range->base + s->range->off[AREA_META] != m->meta) {
         struct geom moved = gomap__range_geom(s->range, m->ngroups);
+        gomap__event(m, GOMAP_EV_RETIRE, (uintptr_t)s->pub.range_base, s->pub.range_bytes);
         follow_range(m, &moved);
         before = moved;
     }
@@ -283,6 +290,7 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
     gomap__event(m, grow ? GOMAP_EV_GROW_START : GOMAP_EV_SHRINK_START, before.ng, ng);
     gomap__log(m, grow ? "grow" : "shrink", before.ng, ng);
+    gomap__repiled(m, pile);
     publish(m, true);
     if (s->pub.walk) m->limit = 0;
     gomap__set_delete_floor(s);
@@ -311,7 +319,7 @@ bool gomap__walk_step(struct gomap *m) {
     size_t moved = 0;
     int parts = 0;
     if (!grow && return_behind(m)) return true;
-    while (parts < EMPTY_QUADS_PER_STEP && moved < (grow ? STEP_GOAL : 1)) {
+    while (parts < EMPTY_QUADS_PER_STEP && moved < STEP_GOAL) {
         if (grow ? s->w->at == 0 : s->w->at == total) break;
         ok = walk_quad(m, grow, &moved);
         if (!ok) break;
@@ -340,6 +348,7 @@ void gomap__walk_finish(struct gomap *m, bool *ok) {
 static gomap_err resize_small(struct gomap *m, unsigned cap) {
     const struct gomap_desc *d = m->desc;
     size_t bytes = gomap_inspect_small_bytes(d, cap);
+    uint64_t pile = gomap__pile(m);
     uint8_t *p = gomap__heap_alloc(gomap__allocator(m), bytes, table_align(d, 1), bytes);
     if (!p) return GOMAP_ENOMEM;
     uint8_t *slots = p + gomap_inspect_small_off(d);
@@ -361,6 +370,7 @@ static gomap_err resize_small(struct gomap *m, unsigned cap) {
     gomap__seq_end(m);
     m->epoch++;
     gomap__set_limits(m);
+    gomap__repiled(m, pile);
     return GOMAP_OK;
 }
 
@@ -369,6 +379,7 @@ static gomap_err first_table(struct gomap *m, uint64_t ng) {
     struct gomap__side *s = gomap__need_side(m);
     uint8_t mode;
     if (!s) return GOMAP_ENOMEM;
+    uint64_t pile = gomap__pile(m);
     bool ok = make_destination(m, ng, &mode);
     struct geom made = ok ? s->w->dst : (struct geom){0};
     gomap__free_walk(m);
@@ -382,6 +393,7 @@ static gomap_err first_table(struct gomap *m, uint64_t ng) {
     if (ng >= 4) s->used_quad = 1;
     gomap__seq_end(m);
     gomap__set_limits(m);
+    gomap__repiled(m, pile);
     return GOMAP_OK;
 }
 

@@ -365,7 +365,8 @@ enum {
     GOMAP_EV_OOM,
     GOMAP_EV_ALARM,
     GOMAP_EV_MISUSE,
-    GOMAP_EV_MAX
+    GOMAP_EV_RETIRE, /* memory of a table, above one group, was given up: address and bytes */
+    GOMAP_EV_MAX     /* kinds are only ever added: a reader passes over those it does not know */
 };
 enum { GOMAP_RING_EVENTS = 4096 };
 struct gomap_event {
@@ -375,7 +376,7 @@ struct gomap_event {
     uint32_t kind; /* GOMAP_EV_* */
     uint32_t unused;
     uint64_t a,
-        b; /* grow, shrink: groups before and after; madvise: address and bytes; else 0 or named in docs */
+        b; /* grow, shrink: groups before and after; madvise, retire: address and bytes; free: entries, address of the map */
 };
 
 struct gomap_root {

@@ -78,14 +78,15 @@ static inline uint64_t gomap__hash_aes(const uint64_t seed[4], uint64_t key) {
 #endif
 
 /* SipHash-1-3 and byte strings are not inlined (lib/hash.c). */
-GOMAP_API uint64_t gomap__hash_bytes(const struct gomap *m, const void *p, size_t len);
+GOMAP_API uint64_t gomap__hash_bytes(const struct gomap *m, const void *p, size_t len) __attribute__((pure));
 GOMAP_API uint64_t gomap__hash_user(const struct gomap *m, const void *key);
 
 /* Integers of up to 8 bytes, zero-extended. */
-static inline uint64_t gomap__hash_int(const struct gomap *m, uint64_t key) {
+static inline __attribute__((always_inline)) uint64_t gomap__hash_int(const struct gomap *m, uint64_t key) {
     if (GOMAP__LIKELY(m->hash_kind == GOMAP_HASH_AES)) return gomap__hash_aes(m->seed, key);
     if (m->hash_kind == GOMAP_HASH_MUM) return gomap__hash_mum(m->seed, key);
-    return gomap__hash_bytes(m, &key, sizeof key);
+    uint64_t bytes = key; /* the address of the key itself would keep it in memory on every path */
+    return gomap__hash_bytes(m, &bytes, sizeof bytes);
 }
 
 /* tophash of a hash: its low byte, 0 stands for 1 (0 means empty) */
@@ -144,8 +145,8 @@ static inline bool gomap__overflowed(const uint8_t *group, uint64_t hash) {
  * if the quad has a chain, whose entries would take the free slot.  (Asking the quad's overflow bytes before its link is
  * fetched would save a line rarely and mispredict often.) */
 static inline bool gomap__erases_simply(const struct gomap *m, uint64_t group) {
-    if (m->count <= (m->side ? m->side->delete_floor : 1) || m->count <= 1) return false;
-    return !m->links || !m->links[group / 4];
+    if (!m->links) return m->count > (m->side ? m->side->delete_floor : 1);
+    return m->count > m->side->delete_floor && !m->links[group / 4]; /* no links without a side record */
 }
 
 /* The head of an iterator, at gomap_iter.opaque: the entries of one quad that are still to be returned, as long as
@@ -165,6 +166,13 @@ static inline uint8_t *gomap__cursor_next(struct gomap__cursor *c, size_t slot_s
     unsigned b = (unsigned)__builtin_ctzll(c->left) ^ c->mix;
     c->left &= c->left - 1;
     return c->given = c->slots + (b - b / 16) * slot_size; /* a group has 15 slots */
+}
+
+/* The value of a slot. */
+static inline void *gomap__slot_val(const struct gomap_desc *d, uint8_t *slot) {
+    void *v = slot + d->val_off;
+    if (d->flags & GOMAP_F_VAL_INDIRECT) memcpy(&v, slot + d->val_off, sizeof v);
+    return v;
 }
 
 static inline uint64_t gomap__group_of(uint64_t pos, uint64_t ngroups) {

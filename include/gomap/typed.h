@@ -45,7 +45,8 @@ extern "C" {
 #endif
 
 /* What typed code needs of the library: the slow halves.  Not for direct use. */
-GOMAP_API void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key);
+/* pure: loops of lookups keep what they read of the map in registers */
+GOMAP_API void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key) __attribute__((pure));
 GOMAP_API void *gomap__typed_insert_checked(struct gomap *m, const void *key, bool *is_new);
 GOMAP_API void *gomap__typed_insert(struct gomap *m, uint64_t hash, const void *key, bool *is_new);
 GOMAP_API bool gomap__typed_delete(struct gomap *m, uint64_t hash, const void *key);
@@ -147,11 +148,16 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         GOMAP__PROBE(m, h_, sizeof(struct name##_slot), s_, !memcmp(s_, &key, sizeof key),                   \
                      return GOMAP__CAST(V *, GOMAP__CAST(void *, s_ + offsetof(struct name##_slot, value))), \
                      return NULL);                                                                           \
-        return GOMAP__CAST(V *, gomap__typed_find(m, h_, &key));                                             \
+        K copy_ = key; /* a key whose own address goes out would be in memory on every path */               \
+        return GOMAP__CAST(V *, gomap__typed_find(m, h_, &copy_));                                           \
     }                                                                                                        \
     GOMAP__BODY bool name##_has(const gomap *m, K key) { return name##_get(m, key) != NULL; }                \
-    GOMAP__BODY V *name##_at(gomap *m, K key, bool *is_new) {                                                \
-        if (!GOMAP__WRITES_INLINE(m)) return GOMAP__CAST(V *, gomap__typed_insert_checked(m, &key, is_new)); \
+    /* zeros: a new value is wanted, else it will be stored whole */                                         \
+    GOMAP__BODY __attribute__((always_inline)) V *name##_claim(gomap *m, K key, bool *is_new, bool zeros) {  \
+        if (!GOMAP__WRITES_INLINE(m)) {                                                                      \
+            K copy_ = key;                                                                                   \
+            return GOMAP__CAST(V *, gomap__typed_insert_checked(m, &copy_, is_new));                         \
+        }                                                                                                    \
         uint64_t h_ = gomap__hash_int(m, name##_bits(key));                                                  \
         if (GOMAP__LIKELY(h_ >= m->split)) {                                                                 \
             uint64_t group_ = gomap__group_of(h_, m->ngroups);                                               \
@@ -168,54 +174,64 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
                 }                                                                                            \
             }                                                                                                \
             unsigned room_ = gomap__match_empty(meta_);                                                      \
-            if (GOMAP__LIKELY(m->count < m->limit && room_ && !gomap__overflowed(meta_, h_))) {              \
+            uint64_t count_ = m->count;                                                                      \
+            if (GOMAP__LIKELY(count_ < m->limit && room_ && !gomap__overflowed(meta_, h_))) {                \
                 unsigned i_ = (unsigned)__builtin_ctz(room_);                                                \
                 uint8_t *s_ = slots_ + (size_t)i_ * sizeof(struct name##_slot);                              \
-                memset(s_, 0, sizeof(struct name##_slot)); /* a user's allocator gives no zeros */           \
+                /* a user's allocator gives no zeros, and padding is seen by who copies slots */             \
+                if (zeros || sizeof(struct name##_slot) != sizeof(K) + sizeof(V))                            \
+                    memset(s_, 0, sizeof(struct name##_slot));                                               \
                 memcpy(s_, &key, sizeof key);                                                                \
                 meta_[i_] = gomap__tag(h_);                                                                  \
-                __atomic_store_n(&m->count, m->count + 1, __ATOMIC_RELAXED);                                 \
+                __atomic_store_n(&m->count, count_ + 1, __ATOMIC_RELAXED);                                   \
                 if (is_new) *is_new = true;                                                                  \
                 return GOMAP__CAST(V *, GOMAP__CAST(void *, s_ + offsetof(struct name##_slot, value)));      \
             }                                                                                                \
         }                                                                                                    \
-        return GOMAP__CAST(V *, gomap__typed_insert(m, h_, &key, is_new));                                   \
+        K copy_ = key;                                                                                       \
+        return GOMAP__CAST(V *, gomap__typed_insert(m, h_, &copy_, is_new));                                 \
     }                                                                                                        \
+    GOMAP__BODY V *name##_at(gomap *m, K key, bool *is_new) { return name##_claim(m, key, is_new, true); }   \
     GOMAP__BODY GOMAP_MUST_USE gomap_err name##_put(gomap *m, K key, V value) {                              \
-        V *at_ = name##_at(m, key, NULL);                                                                    \
+        V *at_ = name##_claim(m, key, NULL, false);                                                          \
         if (GOMAP__UNLIKELY(!at_))                                                                           \
             return m && m->cookie == GOMAP_COOKIE && !m->writing ? GOMAP_ENOMEM : GOMAP_EMISUSE;             \
         *at_ = value;                                                                                        \
         return GOMAP_OK;                                                                                     \
     }                                                                                                        \
     GOMAP__BODY bool name##_delete(gomap *m, K key) {                                                        \
-        if (!GOMAP__WRITES_INLINE(m)) return gomap_delete(m, &key);                                          \
-        uint64_t h_ = gomap__hash_int(m, name##_bits(key));                                                  \
-        if (GOMAP__UNLIKELY(h_ < m->split)) return gomap__typed_delete(m, h_, &key);                         \
-        uint64_t group_ = gomap__group_of(h_, m->ngroups);                                                   \
-        uint8_t *meta_ = m->meta + group_ * 16;                                                              \
-        unsigned hits_ = gomap__match(meta_, h_);                                                            \
-        if (hits_) {                                                                                         \
-            uint8_t *slots_ =                                                                                \
-                m->slots + group_ * (GOMAP_GROUP_SLOTS * (uint64_t)sizeof(struct name##_slot));              \
-            __builtin_prefetch(slots_, 1);                                                                   \
-            do {                                                                                             \
-                unsigned i_ = (unsigned)__builtin_ctz(hits_);                                                \
-                uint8_t *s_ = slots_ + (size_t)i_ * sizeof(struct name##_slot);                              \
-                if (GOMAP__LIKELY(!memcmp(s_, &key, sizeof key))) {                                          \
-                    if (GOMAP__UNLIKELY(!gomap__erases_simply(m, group_)))                                   \
-                        return gomap__typed_delete(m, h_, &key);                                             \
-                    memset(s_, 0, sizeof(struct name##_slot));                                               \
-                    meta_[i_] = 0;                                                                           \
-                    m->epoch++;                                                                              \
-                    __atomic_store_n(&m->count, m->count - 1, __ATOMIC_RELAXED);                             \
-                    return true;                                                                             \
-                }                                                                                            \
-                hits_ &= hits_ - 1;                                                                          \
-            } while (hits_);                                                                                 \
+        if (!GOMAP__WRITES_INLINE(m)) {                                                                      \
+            K copy_ = key;                                                                                   \
+            return gomap_delete(m, &copy_);                                                                  \
         }                                                                                                    \
-        return GOMAP__UNLIKELY(gomap__overflowed(meta_, h_)) &&                                              \
-               gomap__typed_delete(m, h_, &key);                                                             \
+        uint64_t h_ = gomap__hash_int(m, name##_bits(key));                                                  \
+        if (GOMAP__LIKELY(h_ >= m->split)) {                                                                 \
+            uint64_t group_ = gomap__group_of(h_, m->ngroups);                                               \
+            uint8_t *meta_ = m->meta + group_ * 16;                                                          \
+            unsigned hits_ = gomap__match(meta_, h_);                                                        \
+            if (hits_) {                                                                                     \
+                uint8_t *slots_ =                                                                            \
+                    m->slots + group_ * (GOMAP_GROUP_SLOTS * (uint64_t)sizeof(struct name##_slot));          \
+                __builtin_prefetch(slots_, 1);                                                               \
+                do {                                                                                         \
+                    unsigned i_ = (unsigned)__builtin_ctz(hits_);                                            \
+                    uint8_t *s_ = slots_ + (size_t)i_ * sizeof(struct name##_slot);                          \
+                    if (GOMAP__LIKELY(!memcmp(s_, &key, sizeof key))) {                                      \
+                        if (GOMAP__UNLIKELY(!gomap__erases_simply(m, group_))) break;                        \
+                        uint64_t left_ = m->count - 1;                                                       \
+                        memset(s_, 0, sizeof(struct name##_slot));                                           \
+                        meta_[i_] = 0;                                                                       \
+                        m->epoch++;                                                                          \
+                        __atomic_store_n(&m->count, left_, __ATOMIC_RELAXED);                                \
+                        return true;                                                                         \
+                    }                                                                                        \
+                    hits_ &= hits_ - 1;                                                                      \
+                } while (hits_);                                                                             \
+            }                                                                                                \
+            if (GOMAP__LIKELY(!hits_ && !gomap__overflowed(meta_, h_))) return false;                        \
+        }                                                                                                    \
+        K copy_ = key;                                                                                       \
+        return gomap__typed_delete(m, h_, &copy_);                                                           \
     }                                                                                                        \
     GOMAP__ITER(name, K, V, it->key = *GOMAP__CAST(K const *, it->generic.key), GOMAP__ITER_INLINE(name, V))
 
@@ -240,6 +256,19 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
     if (GOMAP__LIKELY(s_ != NULL)) {                                                                         \
         memcpy(&it->key, s_, sizeof it->key);                                                                \
         it->value = GOMAP__CAST(V *, GOMAP__CAST(void *, s_ + offsetof(struct name##_slot, value)));         \
+        return true;                                                                                         \
+    }
+
+/* The same for texts; where a value lies is read from the map, as it may have been made with values out of line. */
+#define GOMAP__ITER_TEXT(V)                                                                                  \
+    struct gomap__cursor *c_ = GOMAP__CAST(struct gomap__cursor *, GOMAP__CAST(void *, it->generic.opaque)); \
+    const struct gomap_desc *d_ = c_->left ? c_->map->desc : NULL;                                           \
+    uint8_t *s_ = d_ ? gomap__cursor_next(c_, d_->slot_size) : NULL;                                         \
+    if (GOMAP__LIKELY(s_ != NULL)) {                                                                         \
+        struct gomap_strkey key_;                                                                            \
+        memcpy(&key_, s_, sizeof key_);                                                                      \
+        it->key.ptr = key_.ptr, it->key.len = key_.len;                                                      \
+        it->value = GOMAP__CAST(V *, gomap__slot_val(d_, s_));                                               \
         return true;                                                                                         \
     }
 
@@ -274,7 +303,7 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         return name##_at(m, name##_key(s), is_new);                                                          \
     }                                                                                                        \
     GOMAP__BODY bool name##_delete_s(gomap *m, const char *s) { return name##_delete(m, name##_key(s)); }    \
-    GOMAP__ITER(name, gomap_str, V, it->key = it->generic.str, )
+    GOMAP__ITER(name, gomap_str, V, it->key = it->generic.str, GOMAP__ITER_TEXT(V))
 
 /* Type-checked calls into the library. */
 #define GOMAP__CALLS(name, K, V, KEYS, KEY_SIZE, KEY_ALIGN, KEY_NAME)                                        \

@@ -122,6 +122,7 @@ static void array_free(struct classic *m, struct array *a) {
     while (*at != a) at = &(*at)->older;
     *at = a->older;
     gomap__loose_free(m, &a->overflow);
+    if (a->n > 1) gomap__event_of(m->pub.id, GOMAP_EV_RETIRE, (uintptr_t)a->buckets, a->bytes);
     gomap__dealloc(gomap__classic_alloc(m), a->buckets, a->bytes, 16);
 }
 
@@ -184,6 +185,7 @@ uint8_t *gomap__cell_make(struct classic *m, size_t size) {
     struct gomap_loose *l = loose_make(m, size);
     if (!l) return NULL;
     m->pub.cell_bytes += sizeof *l + size;
+    repiled(m);
     return (uint8_t *)(l + 1);
 }
 
@@ -201,6 +203,7 @@ void gomap__cell_drop(struct classic *m, void *cell) {
         gomap__dealloc(gomap__classic_alloc(m), l, sizeof *l + l->size, 16);
     }
     pthread_mutex_unlock(&m->lock);
+    repiled(m);
 }
 
 /* ---- overflow buckets ---------------------------------------------------------------------------------- */
@@ -276,4 +279,15 @@ void gomap__publish(struct classic *m) {
     p->old_bytes = m->old ? m->old->bytes : 0;
     p->old_overflow_count = m->old ? m->old->overflow.count : 0;
     count_held(m);
+    repiled(m);
+}
+
+void gomap__classic_repile(struct classic *m) {
+    uint64_t was = m->pile, now = gomap__classic_pile_bytes(&m->pub);
+    if (!m->pub.id) return; /* not yet a map anybody knows */
+    m->pile = now;
+    if (now > was)
+        gomap__pile_grew(&(struct gomap__pile){m->pub.id, now, &m->pub, m->pub.desc, GOMAP_KIND_CLASSIC}, now - was);
+    else if (now < was)
+        gomap__pile_is(m->pub.id, now);
 }

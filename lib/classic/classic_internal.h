@@ -50,6 +50,7 @@ struct classic {
     void *ctx;
     gomap_alloc alloc; /* alloc NULL: malloc and mmap */
     char *name_own;
+    uint64_t pile; /* bytes when last observed (gomap/observe.h) */
 };
 
 static inline struct classic *classic(const gomap_classic *m) { return (struct classic *)(uintptr_t)m; }
@@ -71,6 +72,11 @@ bool gomap__overflow_secure(struct classic *m, uint64_t n);
 uint8_t *gomap__overflow_link(struct classic *m, uint8_t *last);
 uint64_t gomap__pool_left(const struct classic *m);
 void gomap__publish(struct classic *m);
+void gomap__classic_repile(struct classic *m);
+/* After what changes a map's bytes. */
+static inline void repiled(struct classic *m) {
+    if (gomap__observed()) gomap__classic_repile(m);
+}
 
 /* ---- layout.c ---------------------------------------------------------------------------------------- */
 

@@ -35,8 +35,10 @@ static gomap_err take_name(struct classic *m, const char *name) {
         strcpy(own, name);
     }
     char *was = m->name_own;
+    if (gomap__observed()) gomap__samples_lock();
     __atomic_store_n(&m->pub.name, own, __ATOMIC_RELEASE);
     m->name_own = own;
+    if (gomap__observed()) gomap__samples_unlock();
     if (was) gomap__dealloc(gomap__classic_alloc(m), was, strlen(was) + 1, 1);
     return GOMAP_OK;
 }
@@ -96,6 +98,7 @@ gomap_err gomap_classic_new(const gomap_classic_config *c, gomap_classic **out) 
         return GOMAP_ENOMEM;
     }
     gomap__event_of(m->pub.id, GOMAP_EV_NEW, d->bucket_size, (uint64_t)c->hint);
+    repiled(m);
     *out = &m->pub;
     return GOMAP_OK;
 }
@@ -128,7 +131,8 @@ void gomap_classic_free(gomap_classic *map) {
         gomap__classic_misuse(m, "concurrent map writes");
         return;
     }
-    gomap__event_of(m->pub.id, GOMAP_EV_FREE, (uint64_t)m->pub.h.count, 0);
+    gomap__event_of(m->pub.id, GOMAP_EV_FREE, (uint64_t)m->pub.h.count, (uintptr_t)m);
+    gomap__unpiled(m->pub.id);
     gomap__unregister(m->pub.id);
     __atomic_store_n(&m->pub.cookie, 0, __ATOMIC_RELEASE);
     free_all_cells(m);

@@ -332,7 +332,7 @@ static void test_frozen_numbers(void **st) {
         {GOMAP_EV_NEW, 1},
         {GOMAP_EV_FREE, 2},
         {GOMAP_EV_MISUSE, 12},
-        {GOMAP_EV_MAX, 13},
+        {GOMAP_EV_RETIRE, 13},
     };
     for (size_t i = 0; i < sizeof frozen / sizeof *frozen; i++)
         if (frozen[i].is != frozen[i].was)
