@@ -246,6 +246,8 @@ static inline void gomap__unpiled(uint64_t id) {
     if (gomap__observed()) gomap__pile_is(id, 0);
 }
 
+void gomap__probe(uint64_t map_id, int kind, uint64_t a, uint64_t b); /* observe/probes.c */
+
 /* ---- hash.c, seed.c --------------------------------------------------------------------------- */
 uint64_t gomap__siphash13(const uint64_t key[2], const void *p, size_t n);
 uint64_t gomap__hash_key(const struct gomap *m, const struct key *k);

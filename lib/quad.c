@@ -51,10 +51,22 @@ static uint64_t slot_pos(const struct gomap *m, const uint8_t *slot) {
     return gomap__pos(m->desc, gomap__hash_slot(m, slot));
 }
 
-INLINE uint64_t stored_pos(const uint8_t *slot) { /* of a string */
+/* The same, without a call for the usual classes. */
+INLINE uint64_t class_pos(const struct gomap *m, const uint8_t *slot, uint32_t kc) {
+    uint64_t key;
     uint32_t hi;
-    memcpy(&hi, slot + offsetof(struct gomap_strkey, hash_hi), sizeof hi);
-    return (uint64_t)hi << 32;
+    switch (kc) {
+    case KC_8: memcpy(&key, slot, 8); return gomap__hash_int(m, key);
+    case KC_STR: memcpy(&hi, slot + offsetof(struct gomap_strkey, hash_hi), 4); return (uint64_t)hi << 32;
+    default: return slot_pos(m, slot);
+    }
+}
+
+/* Of an integer, under the usual hash of integers. */
+INLINE uint64_t usual_pos(const uint64_t seed[4], const uint8_t *slot, uint32_t kc) {
+    uint64_t key = 0;
+    memcpy(&key, slot, kc == KC_8 ? 8 : 4);
+    return gomap__hash_aes(seed, key);
 }
 
 /* List a quad's entries with their positions; false: no memory. */
@@ -150,9 +162,10 @@ static void lift_out(struct gomap *m, struct step *st, uint64_t quad) {
 /* The groups a quad's entries go to, and how far each is full, kept in registers and L1: reading a group back that was
  * just written byte by byte would stall on every entry.  Holes that deletes left below are for gomap__put_in. */
 struct target {
+    uint32_t next[16];  /* of each: the metadata byte behind its last full slot, from meta on */
     uint64_t ng, first; /* groups of the table; the first of them */
-    uint32_t n, next[16]; /* of each: the metadata byte behind its last full slot, from meta on */
     uint8_t *meta, *slots;
+    uint32_t n;
 };
 
 static void aim(const struct gomap__side *s, const struct quad_span *sp, size_t size, struct target *t) {
@@ -265,15 +278,7 @@ INLINE void move_plain(struct gomap *m, const struct quad_span *sp, const struct
     for (uint64_t full = q->full; full; full &= full - 1) {
         unsigned k = (unsigned)__builtin_ctzll(full);
         struct ent e = {.slot = slots + (k - k / 16) * size, .tag = meta[k]}; /* a group has 15 slots */
-        uint64_t key = 0;
-        if (kc == KC_8 || kc == KC_4) {
-            memcpy(&key, e.slot, kc == KC_8 ? 8 : 4);
-            e.pos = usual ? gomap__hash_aes(seed, key) : gomap__hash_int(m, key);
-        } else if (kc == KC_STR) {
-            e.pos = stored_pos(e.slot);
-        } else {
-            e.pos = slot_pos(m, e.slot);
-        }
+        e.pos = usual ? usual_pos(seed, e.slot, kc) : class_pos(m, e.slot, kc);
         if (GOMAP__LIKELY(place_home(&target, size, &e)))
             gomap__wipe(e.slot, size);
         else

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A claim in progress: neither free nor a map. */
 #define CLAIMED ((struct gomap *)(uintptr_t)1)
@@ -56,6 +57,8 @@ __asm__(".pushsection .note.gomap,\"a\",@note\n"
         ".quad gomap__root - .\n.popsection");
 #endif
 
+static __thread uint32_t thread_id; /* of the kernel; 0: not asked for yet */
+
 /* ---- the process ---------------------------------------------------------------------------------------- */
 
 struct world gomap__world = {
@@ -64,6 +67,7 @@ struct world gomap__world = {
 static void after_fork_in_child(void) {
     gomap__world.fork_mark = (uint8_t)(gomap__world.fork_mark + 2); /* stays odd: 1 marks "being written" */
     gomap__seed_forget();
+    thread_id = 0;
     __atomic_store_n(&gomap_inspect_root_1.self, (uint64_t)(uintptr_t)&gomap_inspect_root_1,
                      __ATOMIC_RELAXED);
 }
@@ -259,7 +263,13 @@ void gomap__event(const struct gomap *m, int kind, uint64_t a, uint64_t b) {
     gomap__event_of(m ? m->id : 0, kind, a, b);
 }
 
+static uint32_t this_thread(void) {
+    if (!thread_id) thread_id = (uint32_t)gettid();
+    return thread_id;
+}
+
 void gomap__event_of(uint64_t map_id, int kind, uint64_t a, uint64_t b) {
+    gomap__probe(map_id, kind, a, b);
     uint64_t t = __atomic_fetch_add(&gomap_inspect_root_1.ring_head, 1, __ATOMIC_RELAXED);
     struct gomap_event *e = &gomap__ring[t % GOMAP_RING_EVENTS];
     __atomic_store_n(&e->ticket, 0, __ATOMIC_RELAXED);
@@ -267,6 +277,7 @@ void gomap__event_of(uint64_t map_id, int kind, uint64_t a, uint64_t b) {
     __atomic_store_n(&e->time_ns, gomap__now_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&e->map_id, map_id, __ATOMIC_RELAXED);
     __atomic_store_n(&e->kind, (uint32_t)kind, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->thread, this_thread(), __ATOMIC_RELAXED);
     __atomic_store_n(&e->a, a, __ATOMIC_RELAXED);
     __atomic_store_n(&e->b, b, __ATOMIC_RELAXED);
     __atomic_store_n(&e->ticket, t + 1, __ATOMIC_RELEASE);

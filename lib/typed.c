@@ -42,13 +42,23 @@ void *gomap__typed_find(const struct gomap *m, uint64_t hash, const void *key) {
     return slot ? slot + m->desc->val_off : NULL;
 }
 
-static inline unsigned free_slots(const uint8_t *group, unsigned *mask) {
-    return gomap__bits15(*mask = gomap__match_empty(group));
+/* The emptiest group of a quad, the first of several; `empty` has a bit for each slot, as gomap__quad_full. */
+static inline unsigned emptiest(uint64_t empty) {
+    uint64_t n = empty; /* four counts, side by side */
+    n -= n >> 1 & UINT64_C(0x5555555555555555);
+    n = (n & UINT64_C(0x3333333333333333)) + (n >> 2 & UINT64_C(0x3333333333333333));
+    n = (n + (n >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    n = (n + (n >> 8)) & UINT64_C(0x001f001f001f001f);
+    unsigned best = 0;
+    for (unsigned g = 1; g < 4; g++)
+        if ((n >> g * 16 & 0x1f) > (n >> best * 16 & 0x1f)) best = g;
+    return best;
 }
 
 /* The usual reason why an insert is not done inline: its home group is full, or has been.  Finds the key or a place for
  * it in the quad, as gomap__find and gomap__place would; NULL: it takes them. */
-static uint8_t *in_quad(struct gomap *m, uint64_t hash, const void *key, size_t key_size, bool *is_new) {
+static inline __attribute__((always_inline)) uint8_t *in_quad(struct gomap *m, uint64_t hash, const void *key,
+                                                              size_t key_size, bool *is_new) {
     if (hash < m->split || m->count >= m->limit || m->mode < GOMAP_MODE_BLOCK || m->ngroups < 4) return NULL;
     uint64_t home = gomap__group_of(hash, m->ngroups), quad = home / 4;
     uint8_t *line = m->meta + quad * 64, *at_home = m->meta + home * 16, tag = gomap__tag(hash);
@@ -62,13 +72,10 @@ static uint8_t *in_quad(struct gomap *m, uint64_t hash, const void *key, size_t 
             uint8_t *slot = slots + (g * GOMAP_GROUP_SLOTS + (unsigned)__builtin_ctz(hits)) * size;
             if (!memcmp(slot, key, key_size)) return slot;
         }
-    unsigned best = (unsigned)(home & 3), mask, most = free_slots(at_home, &mask);
-    for (unsigned g = 0; !gomap__match_empty(at_home) && g < 4; g++) {
-        unsigned other, n = free_slots(line + g * 16, &other);
-        if (n > most) most = n, mask = other, best = g;
-    }
-    if (!most) return NULL;
-    unsigned i = (unsigned)__builtin_ctz(mask);
+    uint64_t empty = ~gomap__quad_full(line, 4) & UINT64_C(0x7fff7fff7fff7fff);
+    if (!empty) return NULL;
+    unsigned best = gomap__match_empty(at_home) ? (unsigned)(home & 3) : emptiest(empty);
+    unsigned i = (unsigned)__builtin_ctzll(empty >> best * 16);
     if (best != (home & 3)) at_home[15] |= (uint8_t)(1u << (tag >> 5));
     line[best * 16 + i] = tag;
     gomap__set_count(m, m->count + 1);
@@ -82,15 +89,17 @@ void *gomap__typed_insert(struct gomap *m, uint64_t hash, const void *key, bool 
     struct key k = int_key(m, key);
     bool fresh;
     gomap_err err = GOMAP_OK;
-    uint8_t *slot = k.n == 8 ? in_quad(m, hash, key, 8, &fresh) : in_quad(m, hash, key, k.n, &fresh);
+    uint8_t *slot = k.n == 8   ? in_quad(m, hash, key, 8, &fresh)
+                    : k.n == 4 ? in_quad(m, hash, key, 4, &fresh)
+                               : in_quad(m, hash, key, k.n, &fresh);
     if (!slot) {
         slot = m->count ? gomap__get_slot(m, hash, &k) : NULL;
         fresh = !slot;
         if (fresh) slot = gomap__place(m, &hash, &k, &err);
     }
     if (slot && fresh) {
-        memset(slot, 0, m->desc->slot_size);
-        memcpy(slot, key, k.n);
+        gomap__wipe(slot, m->desc->slot_size);
+        k.n == 8 ? memcpy(slot, key, 8) : memcpy(slot, key, k.n);
     }
     if (is_new) *is_new = fresh;
     gomap__write_end(m);

@@ -366,6 +366,9 @@ enum {
     GOMAP_EV_ALARM,
     GOMAP_EV_MISUSE,
     GOMAP_EV_RETIRE, /* memory of a table, above one group, was given up: address and bytes */
+    GOMAP_EV_BEGIN,  /* a region of the program's own (observe.h): address of its name; map_id 0 */
+    GOMAP_EV_END,    /* of the innermost region of the thread: the same address */
+    GOMAP_EV_NOTE,   /* an event of the program's own: address of its name, value; map_id 0 */
     GOMAP_EV_MAX     /* kinds are only ever added: a reader passes over those it does not know */
 };
 enum { GOMAP_RING_EVENTS = 4096 };
@@ -374,7 +377,7 @@ struct gomap_event {
     uint64_t time_ns; /* CLOCK_MONOTONIC */
     uint64_t map_id;
     uint32_t kind; /* GOMAP_EV_* */
-    uint32_t unused;
+    uint32_t thread; /* of the kernel, that recorded it */
     uint64_t a,
         b; /* grow, shrink: groups before and after; madvise, retire: address and bytes; free: entries, address of the map */
 };

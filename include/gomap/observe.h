@@ -64,6 +64,39 @@ enum { GOMAP_LABELS = 16 };
 GOMAP_API bool gomap_label_push(const char *key, const char *value);
 GOMAP_API void gomap_label_pop(void);
 
+/* ---- the program's own events -----------------------------------------------------------------------------------
+ *
+ * They join those of maps in the flight recorder, from where `mapscope events` shows both on one time line, also of a core
+ * file.  Names must live as long as the process: string literals.  Regions nest, by thread; an end without a beginning is
+ * ignored by readers.  Cost: that of an event, about 50 ns; no lock, no memory. */
+GOMAP_API void gomap_region_begin(const char *name);
+GOMAP_API void gomap_region_end(const char *name);
+GOMAP_API void gomap_event(const char *name, uint64_t value);
+
+/* ---- probes ------------------------------------------------------------------------------------------------------
+ *
+ * USDT probes of the provider gomap, if the library was built where <sys/sdt.h> is: one nop each until somebody attaches
+ * (`bpftrace -l 'usdt:PROGRAM:gomap:*'`).  The arguments of a probe never change: one that would gets a new name.
+ *
+ *     new           map, slot bytes, entries made for
+ *     free          map, entries, address
+ *     clear         map, entries, how (gomap_clear_how)
+ *     grow_start    map, groups before, after
+ *     grow_done     map, groups before, after
+ *     shrink_start  map, groups before, after
+ *     shrink_done   map, groups before, after
+ *     madvise       map, address, bytes
+ *     retire        map, address, bytes of a table given up
+ *     reseed        map, 0, 0
+ *     oom           map, groups, groups wanted
+ *     alarm         map, entries in the stash, most of them alike
+ *     misuse        map, 0, 0
+ *     region_begin  0, address of the name, 0
+ *     region_end    0, address of the name, 0
+ *     note          0, address of the name, value
+ *
+ * map: its id (inspect.h), of a classic map too. */
+
 #ifdef __cplusplus
 }
 #endif

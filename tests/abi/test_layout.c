@@ -333,6 +333,9 @@ static void test_frozen_numbers(void **st) {
         {GOMAP_EV_FREE, 2},
         {GOMAP_EV_MISUSE, 12},
         {GOMAP_EV_RETIRE, 13},
+        {GOMAP_EV_BEGIN, 14},
+        {GOMAP_EV_END, 15},
+        {GOMAP_EV_NOTE, 16},
     };
     for (size_t i = 0; i < sizeof frozen / sizeof *frozen; i++)
         if (frozen[i].is != frozen[i].was)
