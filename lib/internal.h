@@ -162,7 +162,7 @@ struct walk {
     uint64_t reached; /* of two arrays: quads of dst in use.  grow: [reached, end); shrink: [0, reached) */
     bool two_arrays;
     uint64_t behind; /* shrink of a range: slot bytes below it went back, or hold what stays */
-    uint8_t src_mode, dst_mode, small_cap;
+    uint8_t src_mode, dst_mode;
     uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
     struct gomap_node *spare; /* nodes secured for steps */
     uint64_t nspare;

@@ -179,17 +179,24 @@ static void aim(const struct gomap__side *s, const struct quad_span *sp, size_t 
     }
 }
 
-/* As gomap__wipe does it. */
-INLINE void copy_slot(uint8_t *restrict to, const uint8_t *restrict from, size_t size) {
+/* Move a slot and wipe where it was.  Sizes that are no constants go by 16 bytes, as in gomap__wipe. */
+INLINE void move_slot(uint8_t *restrict to, uint8_t *restrict from, size_t size) {
+    uint8_t tail[16];
     if (__builtin_constant_p(size) || size < 16) {
         memcpy(to, from, size);
+        memset(from, 0, size);
         return;
     }
-    for (size_t at = 0; at + 16 < size; at += 16) memcpy(to + at, from + at, 16);
-    memcpy(to + size - 16, from + size - 16, 16);
+    memcpy(tail, from + size - 16, 16); /* before the loop wipes a part of it */
+    for (size_t at = 0; at + 16 < size; at += 16) {
+        memcpy(to + at, from + at, 16);
+        memset(from + at, 0, 16);
+    }
+    memcpy(to + size - 16, tail, 16);
+    memset(from + size - 16, 0, 16);
 }
 
-/* Place an entry in its home group; false if that is full (or not in sight).  size: of a slot. */
+/* Move an entry to its home group; false if that is full (or not in sight).  size: of a slot. */
 INLINE bool place_home(struct target *t, size_t size, const struct ent *e) {
     uint64_t at = gomap__group_of(e->pos, t->ng) - t->first;
     if (GOMAP__UNLIKELY(at >= t->n)) return false;
@@ -197,7 +204,7 @@ INLINE bool place_home(struct target *t, size_t size, const struct ent *e) {
     if (GOMAP__UNLIKELY(behind % 16 == 0)) return false; /* the next byte is the overflow byte */
     t->next[at] = behind;
     t->meta[next] = e->tag;
-    copy_slot(t->slots + (next - at) * size, e->slot, size);
+    move_slot(t->slots + (next - at) * size, e->slot, size);
     return true;
 }
 
@@ -211,8 +218,7 @@ static void place_others(struct gomap *m, struct step *st, const struct quad_spa
             e->pos = sp->first; /* the user's hash changed its mind: stay in bounds */
             s->pub.counters.inconsistent++;
         }
-        memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
-        memset(e->slot, 0, m->desc->slot_size);
+        move_slot(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
     }
 }
 
@@ -224,13 +230,6 @@ static void drop_old_chain(struct gomap *m, struct gomap_node *n) {
         n->next = NULL;
         gomap__free_nodes(m, n);
     }
-}
-
-static void wipe_source(struct gomap *m, uint64_t quad) {
-    const struct gomap__side *s = gomap__side(m);
-    size_t size = m->desc->slot_size, slots = gomap__quad_groups(s->w->src.ng, quad) * (size_t)GOMAP_GROUP_SLOTS;
-    if (s->w->src_mode == GOMAP_MODE_SMALL) slots = s->w->small_cap;
-    memset(s->w->src.slots + quad * GOMAP_QUAD_SLOTS * size, 0, slots * size);
 }
 
 /* The mutating half: no callback, no allocation. */
@@ -249,10 +248,6 @@ static void move_entries(struct gomap *m, struct step *st, const struct quad_spa
             st->ent[put_off++] = st->ent[i]; /* behind those already placed */
     st->n = put_off;
     place_others(m, st, sp);
-    if (overlap)
-        memset(s->w->scratch, 0, (size_t)GOMAP_QUAD_SLOTS * m->desc->slot_size);
-    else if (n)
-        wipe_source(m, sp->quad);
     drop_old_chain(m, st->chain);
 }
 
@@ -279,10 +274,7 @@ INLINE void move_plain(struct gomap *m, const struct quad_span *sp, const struct
         unsigned k = (unsigned)__builtin_ctzll(full);
         struct ent e = {.slot = slots + (k - k / 16) * size, .tag = meta[k]}; /* a group has 15 slots */
         e.pos = usual ? usual_pos(seed, e.slot, kc) : class_pos(m, e.slot, kc);
-        if (GOMAP__LIKELY(place_home(&target, size, &e)))
-            gomap__wipe(e.slot, size);
-        else
-            st.ent[st.n++] = e;
+        if (GOMAP__UNLIKELY(!place_home(&target, size, &e))) st.ent[st.n++] = e;
     }
     for (struct gomap_node *n = q->chain; n; n = n->next)
         for (unsigned i = 0; i < GOMAP_NODE_SLOTS; i++) {
@@ -364,8 +356,7 @@ static size_t move_part(struct gomap *m, const struct step *st, const struct qua
         const struct ent *e = &st->ent[i];
         gomap_err err = GOMAP_OK;
         if (e->pos < sp->first || e->pos > sp->last) continue;
-        memcpy(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
-        memset(e->slot, 0, m->desc->slot_size);
+        move_slot(gomap__put_in(m, &s->w->dst, e->pos, e->tag, true, &err), e->slot, m->desc->slot_size);
         if (e->from < meta || e->from >= meta + 64) s->pub.chained--;
         *e->from = 0;
         moved++;

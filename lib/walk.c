@@ -275,7 +275,7 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     size_t moved = 0;
     uint64_t quads = gomap__quads(before.ng), old_bytes = table_bytes(m, m->mode, before.ng);
     s->w->src = before;
-    s->w->src_mode = m->mode, s->w->dst_mode = mode, s->w->small_cap = m->cap;
+    s->w->src_mode = m->mode, s->w->dst_mode = mode;
     s->w->reached = grow ? gomap__quads(ng) : 0;
     s->w->at = grow ? quads : 0;
     if (grow && !walk_quad(m, grow, &moved)) return give_up(m, mode);

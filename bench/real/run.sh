@@ -4,7 +4,8 @@
 # A Go server nobody wrote for mapscope, under load: what its maps hold and waste, and who holds them. Builds that server
 # into build-real/ from the Go module proxy, with default options (prometheus: unpacks Debian's package there), loads it on
 # loopback, and prints after each step of the load what `mapscope list` found, summed by type. docs/real-programs.md has
-# what came out. The reports in full stay in build-real/NAME-STEP.json. Takes a few minutes.
+# what came out, and what `mapscope doctor` says. The reports in full stay in build-real/NAME-STEP.json and .doctor.
+# Takes a few minutes.
 # shellcheck source-path=SCRIPTDIR source=../../script/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../script/common.sh"
 
@@ -82,6 +83,8 @@ look() {
     [ "$code" = 0 ] || [ "$code" = 4 ] || die "mapscope: $(cat "$file.log")"
     heading "$name, $1"
     python3 "$here/by_type.py" "$file"
+    note ''
+    "$mapscope" doctor "$server" --resident </dev/null 2>>"$file.log" | tee "$work/$name-$1.doctor" || true # 1: findings
 }
 
 case $name in

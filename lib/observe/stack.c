@@ -1,9 +1,9 @@
 /* lib/observe/stack.c - the call stack of this thread.
  *
- * Three ways, the first that works (times of 20 frames):
+ * Three ways, the first that works (times of 20 frames; script/bench observe):
  *
- *   frame pointers      0.1 us   if the library was built with them (-Dframe_pointers=true) and its callers were too
- *   libunwind           0.5 us   if the machine has it; taken by dlopen, since linking it would replace backtrace()
+ *   frame pointers     0.05 us   if the library was built with them (-Dframe_pointers=true) and its callers were too
+ *   libunwind           0.2 us   if the machine has it; taken by dlopen, since linking it would replace backtrace()
  *   backtrace of glibc   10 us   always there
  *
  * A frame pointer is believed if it lies further up in this thread's stack and its return address in code.
