@@ -2,12 +2,18 @@
 """run_goscope.py BUILD_DIR [--quick] --json FILE - how long mapscope's looks at a Go program take, how much memory they
 need, for how long --stop and --snapshot stop it, and what it loses by being looked at.
 
+A look is told by its wall time and, as that depends on what else the machine does, by its processor time, of mapscope and
+of the kernel for it.  Of `top` the first screen counts: from its start to the first table on a terminal.
+
 The pause is what mapscope prints.  Beside it stands what the target saw: a thread of it does nothing but read the clock, and the
 longest gap between two readings is taken, over looks with each mode and over the same time with nobody looking: the
 machine's own pauses.  The loss is measured as in run_scope.py, in pairs.
 """
 import json
 import os
+import pty
+import resource
+import select
 import subprocess
 import time
 
@@ -43,6 +49,12 @@ class Target(run_scope.Target):
         return int(self.ask("gap")) / 1e6
 
 
+def spent():
+    """Processor time of all programs that ended so far, ms."""
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (use.ru_utime + use.ru_stime) * 1000
+
+
 def look(command):
     """One look: (wall ms, pause ms)."""
     began = time.monotonic()
@@ -53,6 +65,42 @@ def look(command):
     if process.returncode not in (0, 4):
         raise runner.Failed("%s failed (exit code %d): %s" % (" ".join(command), process.returncode, err.decode().strip()))
     return wall, json.loads(out)["target"]["pause_ns"] / 1e6
+
+
+def looks_at(command, looks):
+    """Wall and processor time of each, ms."""
+    wall, processor = [], []
+    for i in range(looks):
+        runner.progress("%s %d of %d" % (command[1], i + 1, looks))
+        before = spent()
+        wall.append(look(command)[0])
+        processor.append(spent() - before)
+    runner.progress()
+    return {"wall": wall, "processor": processor}
+
+
+def first_screen(command, most=60):
+    """Wall time until `top` has shown its table on a terminal, ms."""
+    began = time.monotonic()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(command[0], command)
+    shown = b""
+    while b"ENTRIES" not in shown:
+        if time.monotonic() - began > most or not select.select([terminal], [], [], most)[0]:
+            raise runner.Failed("%s showed nothing within %d s" % (" ".join(command), most))
+        shown += os.read(terminal, 65536)
+    wall = (time.monotonic() - began) * 1000
+    os.write(terminal, b"q")
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:  # the terminal went with the program
+        pass
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return wall
 
 
 def peak(command):
@@ -89,11 +137,13 @@ def main():
 
     with Target(args.build, many, 8, 0, 0) as target:
         command = [mapscope, "list", str(target.process.pid), "-n", "1"]
-        add("list", many, "ms", {"live": [look(command)[0] for _ in range(looks)]})
+        add("list", many, "ms", looks_at(command, looks))
         add("peak", many, "MiB", {"live": [peak(command)]})
     with Target(args.build, 100, 20000, heap, 0) as target:
         command = [mapscope, "list", str(target.process.pid)]
-        add("list_heap", heap, "ms", {"live": [look(command)[0] for _ in range(looks)]})
+        add("list_heap", heap, "ms", looks_at(command, looks))
+        screen = [mapscope, "top", str(target.process.pid)]
+        add("top_heap", heap, "ms", {"first screen": [first_screen(screen) for _ in range(looks)]})
         add("peak_heap", heap, "MiB", {"live": [peak(command)]})
         said, seen = pauses(target, command + ["--snapshot"], looks)
         nothing = [target.gap(lambda: time.sleep(0.3)) for _ in range(looks)]

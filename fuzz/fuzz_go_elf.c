@@ -12,8 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { DEPTH = 6, ASKED_MOST = 4096, HEAD = 4 };
 enum { NO_SWISS = 1, NO_GREEN_TEA = 2, CUT = 4 };
@@ -93,7 +91,7 @@ static void ask_type(uint64_t type, unsigned depth) {
     if (depth < DEPTH) ask_type(die.elem, depth + 1), ask_type(die.key, depth + 1);
 }
 
-static void ask_dwarf(int fd, bool changed) {
+static void ask_dwarf(size_t file_bytes, bool changed) {
     static const char *const field[][2] = {{"runtime.mspan", "startAddr"},
                                            {"runtime.g", "stack.lo"},
                                            {"runtime.g", "sched.sp.lo"},
@@ -101,14 +99,17 @@ static void ask_dwarf(int fd, bool changed) {
     size_t n;
     uint64_t offset;
     unsigned depth = 0;
-    dwarf = ms_godwarf_open(fd);
+    dwarf_is_read = true;
+    dwarf = go_world_dwarf(world.file, file_bytes);
+    dwarf_is_read = false;
     require(dwarf || changed);
     if (!dwarf) return;
     const struct ms_goglobal *g = ms_godwarf_globals(dwarf, &n);
     require(changed || n == 8);
     for (size_t i = 0; i < n; i++) {
         require(i == 0 || g[i - 1].addr <= g[i].addr);
-        require(strlen(g[i].name) < GO_FILE_BYTES && ms_godwarf_global(dwarf, g[i].name));
+        const char *name = ms_godwarf_name(dwarf, g[i].name);
+        require(strlen(name) < GO_FILE_BYTES && ms_godwarf_global(dwarf, name));
         asked = 0;
         ask_type(g[i].type, 0);
     }
@@ -154,20 +155,16 @@ static void ask_memory(bool changed) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static int fd, laid_out = -1;
+    static int laid_out = -1;
     if (size < 2) return 0;
     int minor = MS_GO_OLDEST + data[0] % (MS_GO_NEWEST - MS_GO_OLDEST + 1), like = minor << 2 | (data[1] & 3);
     if (laid_out != like) require(go_world_make(&honest, minor, data[1] & NO_SWISS, data[1] & NO_GREEN_TEA));
     laid_out = like;
     world = honest;
     change(data + 2, size - 2);
-    if (fd <= 0) fd = memfd_create("fuzz_go_elf", MFD_CLOEXEC);
     size_t len = data[1] & CUT ? world.file_bytes * (data[1] >> 3) / 32 : world.file_bytes;
-    require(fd > 0 && ftruncate(fd, 0) == 0 && pwrite(fd, world.file, len, 0) == (ssize_t)len);
     bool changed = size > 2 + HEAD || data[1] & CUT;
-    dwarf_is_read = true;
-    ask_dwarf(fd, changed);
-    dwarf_is_read = false;
+    ask_dwarf(len, changed);
     ask_memory(changed);
     return 0;
 }

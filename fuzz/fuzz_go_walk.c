@@ -13,13 +13,12 @@
 #include "go_world.h"
 #include "goruntime/goholders.h"
 #include "model/model.h"
+#include "view/explain.h"
 #include "view/view.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { READS_MAX = 1000000, LIES_MAX = 24, LIE = 14, LOOKED_AT = 24, HELD = 1, WAYS = 5, CELLS = 200 };
 enum { DEBUG = 1, NO_SWISS = 2, NO_GREEN_TEA = 4, GOES = 8, KNOWN_BITS = 15 };
@@ -132,16 +131,12 @@ static void take_lies(const uint8_t *data, size_t size) {
 }
 
 /* The program's file as a memory file; -1: it is stripped. */
-static int open_file(bool wanted) {
-    static int fd;
+static struct ms_godwarf *open_file(bool wanted) {
     static uint8_t copy[GO_FILE_BYTES];
-    if (!wanted) return -1;
-    if (!fd) fd = memfd_create("fuzz_go_walk", MFD_CLOEXEC);
+    if (!wanted) return NULL;
     memcpy(copy, world.file, sizeof copy);
     for (size_t i = 0; i < lies; i++) tell(&lie[i], offsetof(struct go_world, file), copy, world.file_bytes);
-    require(fd > 0 && ftruncate(fd, 0) == 0 &&
-            pwrite(fd, copy, world.file_bytes, 0) == (ssize_t)world.file_bytes);
-    return fd;
+    return go_world_dwarf(copy, world.file_bytes);
 }
 
 /* ---- maps -------------------------------------------------------------------------------------- */
@@ -172,6 +167,15 @@ static uint64_t object_size(void *ctx, uint64_t addr) {
     return bytes && addr - start <= MS_GO_PTR ? bytes : 0;
 }
 
+static bool take_piece(void *ctx, const struct ms_piece *p) {
+    static unsigned told;
+    struct ms_place place;
+    ms_view_place(ctx, p, p->addr, &place);
+    ms_view_place(ctx, p, p->addr + p->len - 1, &place);
+    require(place.slot < (int)p->grid.slots || place.slot == p->slot);
+    return ++told % 100000 != 0;
+}
+
 static void look_closer(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m) {
     struct ms_detail d;
     struct ms_cells c = {.count = 0};
@@ -187,6 +191,7 @@ static void look_closer(struct ms_reader *r, struct ms_snapshot *s, struct ms_ma
         require(verb_status(ms_map_cells(r, s, &d.map, false, 0, UINT32_MAX, CELLS, &c, &bound, &err)));
         require(c.count <= CELLS);
         require(verb_status(ms_map_groups(r, s, &d.map, 0, 5, &g, &n, &err)));
+        require(verb_status(ms_map_pieces(r, s, &d.map, true, take_piece, &d.map, &err)));
         require(verb_status(ms_map_resident(r, s, &d.map, &err)));
     }
     free(g);

@@ -13,6 +13,7 @@
 #include "gomap/inspect.h"
 #include "model/model.h"
 #include "out/out.h"
+#include "view/explain.h"
 #include "view/view.h"
 
 #include <stdlib.h>
@@ -302,6 +303,15 @@ static void draw(FILE *f, struct ms_snapshot *s, struct ms_detail *d, struct ms_
     ms_html_show(f, s, d, c->count ? &p : NULL);
 }
 
+static bool take_piece(void *ctx, const struct ms_piece *p) {
+    static unsigned told;
+    struct ms_place place;
+    ms_view_place(ctx, p, p->addr, &place);
+    ms_view_place(ctx, p, p->addr + p->len - 1, &place);
+    require(place.slot < (int)p->grid.slots || place.slot == p->slot);
+    return ++told % 100000 != 0;
+}
+
 static void look_closer(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, FILE *f) {
     struct ms_detail d;
     struct ms_cells c = {.count = 0}, other = {.count = 0};
@@ -317,6 +327,7 @@ static void look_closer(struct ms_reader *r, struct ms_snapshot *s, struct ms_ma
         require(verb_status(ms_map_cells(r, s, &d.map, true, 0, UINT32_MAX, CELLS, &other, &bound, &err)));
         require(c.count <= CELLS && other.count <= CELLS);
         require(verb_status(ms_map_groups(r, s, &d.map, 2, 7, &g, &n, &err)));
+        require(verb_status(ms_map_pieces(r, s, &d.map, true, take_piece, &d.map, &err)));
         struct ms_map copy = d.map;
         require(verb_status(ms_map_resident(r, s, &copy, &err)));
         if (drawn) draw(f, s, &d, &c);

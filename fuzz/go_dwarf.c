@@ -6,9 +6,11 @@
  * globals; a function, a closure and a method value.  main.User and *main.User have no description of the program's
  * own, so that types are taken from here too.  One global's type is said to lie in another file.
  */
+#include "elf/goparse.h"
 #include "go_world.h"
 
 #include <dwarf.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { INFO_MOST = 0x3000, NAMES_MOST = 128, ABBREV_MOST = 512, REF_BYTES = 4, UNIT_HEAD = 11 };
@@ -338,4 +340,31 @@ void go_world_file(struct go_world *w, const struct go_global *global, size_t gl
     if (at + sizeof sh > GO_FILE_BYTES) __builtin_trap();
     memcpy(w->file + at, sh, sizeof sh);
     w->file_bytes = at + sizeof sh;
+}
+
+/* ---- its table --------------------------------------------------------------------------------- */
+
+static bool put(void *ctx, const void *data, size_t len) {
+    struct go_table *t = ctx;
+    while (t->room - t->len < len) {
+        t->room = t->room ? t->room * 2 : 1 << 16;
+        t->bytes = realloc(t->bytes, t->room);
+        if (!t->bytes) abort();
+    }
+    memcpy(t->bytes + t->len, data, len);
+    t->len += len;
+    return true;
+}
+
+const struct go_table *go_world_table(uint8_t *file, size_t bytes) {
+    static struct go_table t;
+    t.len = 0;
+    return ms_goparse(NULL, file, bytes, (struct ms_sink){put, &t}) && t.len ? &t : NULL;
+}
+
+struct ms_godwarf *go_world_dwarf(uint8_t *file, size_t bytes) {
+    const struct go_table *t = go_world_table(file, bytes);
+    struct ms_godwarf *d = t ? ms_godwarf_open(t->bytes, t->len) : NULL;
+    if (t && !d) abort(); /* what is parsed is sound, whatever was parsed */
+    return d;
 }

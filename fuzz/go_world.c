@@ -245,7 +245,8 @@ enum { MAIN, CLOSURE, METHOD_VALUE, FUNCTIONS_COUNT, FUNCTION_BYTES = 0x100 };
 
 static void put_functions(struct go_world *w, int minor) {
     static const char *const name[] = {"main.main", "main.main.func1", "main.(*User).m-fm"};
-    enum { NAME_PART = 0x100, CU_PART = 0x200, FILE_PART = 0x280, PC_PART = 0x300, FUNC_PART = 0x400 };
+    enum { NAME_PART = 0x100, CU_PART = 0x200, FILE_PART = 0x280, PC_PART = 0x300, FUNC_PART = 0x400, TABLES = 0x340 };
+    const unsigned tail = minor < 20 ? 36 : 40; /* of a record, the number of data in its last byte */
     const uint64_t word[] = {FUNCTIONS_COUNT, 1, TEXT, NAME_PART, CU_PART, FILE_PART, PC_PART, FUNC_PART};
     put(w, FUNCTIONS, minor < 20 ? 0xfffffff0 : 0xfffffff1, 4);
     put(w, FUNCTIONS + 6, 0x0801, 2);
@@ -254,6 +255,14 @@ static void put_functions(struct go_world *w, int minor) {
     /* Value 0x20 up to the end of a function: -1 + 0x21, zigzag 0x42; its length as a varint. */
     memcpy(at(w, FUNCTIONS + PC_PART + 1), "\x42\x80\x02", 4);
     memcpy(at(w, FUNCTIONS + PC_PART + 16), "\x02\x80\x02", 4); /* value 0 */
+    /* Data from moduledata.gofunc: one map of three words, all pointers; an object of the lower two. */
+    put(w, FUNCTIONS + TABLES, 1 | UINT64_C(3) << 32, 8);
+    put(w, FUNCTIONS + TABLES + 8, 7, 1);
+    put(w, FUNCTIONS + TABLES + 16, 1, 8);
+    put(w, FUNCTIONS + TABLES + 24, (uint32_t)-24 | UINT64_C(16) << 32, 8);
+    put(w, FUNCTIONS + TABLES + 32, 16 | UINT64_C(8) << 32, 8);
+    put_at(w, MODULE, w->layout.md_gofunc, FUNCTIONS + TABLES, 8);
+    put_at(w, MODULE, w->layout.md_gofunc - 8, FUNCTIONS + TABLES, 8);
     for (unsigned i = 0; i <= FUNCTIONS_COUNT; i++) {
         uint64_t pair = FUNCTIONS + FUNC_PART + 8 * i, record = 0x40 + 0x40 * i;
         put(w, pair, FUNCTION_BYTES * i, 4);
@@ -266,6 +275,12 @@ static void put_functions(struct go_world *w, int minor) {
         put(w, record + 16, 1, 4);
         put(w, record + 20, 16, 4);
         put(w, record + 24, 1, 4);
+        put(w, record + 28, 2, 4); /* values by address: none, and the number of the map */
+        put(w, record + tail, UINT64_C(3) << 24, 4);
+        put(w, record + tail + 8, 16, 4);
+        put(w, record + tail + 12, UINT32_MAX, 4);
+        put(w, record + tail + 16, 0, 4);
+        put(w, record + tail + 20, 16, 4);
     }
 }
 

@@ -60,4 +60,13 @@ enum { GO_FUNCTIONS = 3, GO_MAPS = 2 };
 void go_world_file(struct go_world *w, const struct go_global *global, size_t globals,
                    const uint64_t entry[GO_FUNCTIONS], const uint64_t map[GO_MAPS]);
 
+/* The table of a file that may be damaged, and it opened; both last until the next call. The file is written to.  NULL: there
+ * is none. */
+struct go_table {
+    uint8_t *bytes; /* aligned to 8 */
+    size_t len, room;
+};
+const struct go_table *go_world_table(uint8_t *file, size_t bytes);
+struct ms_godwarf *go_world_dwarf(uint8_t *file, size_t bytes);
+
 #endif

@@ -577,6 +577,7 @@ GETTER(get_4, KC_4)
 GETTER(get_8, KC_8)
 GETTER(get_text, KC_STR)
 GETTER(get_other, m->desc->key_class)
+#undef GETTER
 
 static __attribute__((noinline)) void *get_displaced(const struct gomap *m, const gomap_str *s, uint64_t h) {
     const struct key k = {s, s->ptr, s->len};

@@ -2,14 +2,19 @@
 #ifndef MS_CMD_H
 #define MS_CMD_H
 
+#include "confine.h"
 #include "error.h"
 #include "freeze/freeze.h"
 #include "model/holders.h"
 #include "model/model.h"
 #include "out/out.h"
 #include "reader/process.h"
+#include "runner.h"
+#include "record/record.h"
+#include "view/doctor.h"
 #include "view/view.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #define MS_VERSION "0.1.0"
@@ -18,6 +23,15 @@
 struct ms_output {
     const char *path;
     int fd;
+};
+
+/* Of `record`. */
+struct ms_record {
+    const char *file;
+    struct ms_rec_bounds bounds;
+    uint64_t count;                 /* moments; 0: no end */
+    size_t details;                 /* of so many maps, the largest; 0: of those that match */
+    struct ms_filter detail_filter; /* no terms and no number: of none */
 };
 
 struct ms_cmd {
@@ -35,9 +49,23 @@ struct ms_cmd {
     bool has_hex, show_data;
     uint64_t hex; /* number of a group */
     double interval;
+    double seconds; /* --seconds; 0: not given */
+    struct ms_record record;
+    struct ms_scribe scribe; /* writes the recording */
+    const char *at;           /* of `replay`: TIME; NULL: not given */
+    struct ms_filter fail_on; /* of `diff` */
+    const char *fail_on_text;
+    struct ms_doctor doctor;
+    const char *when;             /* --when, as filter */
+    const char *budget[32];       /* --budget */
+    size_t budgets;
+    char **command;               /* behind --; NULL: none */
+    struct ms_runner runner;      /* that runs it */
     bool resident, once, retained;
+    bool unused;                 /* --unused */
+    const char *change, *operand; /* of whatif */
     bool documented; /* a JSON document was written */
-    struct ms_output svg, png, html;
+    struct ms_output svg, png, html, perfetto;
     bool has_range;
     uint64_t first, groups; /* --range, --group */
     enum ms_mode mode;       /* how the target is read */
@@ -62,12 +90,34 @@ int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_show(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_heat(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_holders(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_explain(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_layout(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_whatif(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_doctor(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_forecast(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_check(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_watch(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_mem(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_events(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_completion(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_diff(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_replay(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_record(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_version(struct ms_cmd *cmd, struct ms_error *err);
 
 /* ---- options.c --------------------------------------------------------------------------------- */
 /* MS_OK with cmd->verb NULL: help was printed. */
 int ms_options_parse(struct ms_cmd *cmd, int argc, char **argv, struct ms_error *err);
 void ms_help(FILE *f, const struct ms_verb *verb);
+/* An option as its help tells it. */
+struct ms_option_row {
+    char name[16];
+    int letter;      /* in ms_verb.options */
+    char short_form; /* 0: none */
+    char takes[16];  /* "FILE", "N" ...; "": nothing */
+    char help[80];   /* the beginning of it */
+};
+bool ms_options_row(size_t i, struct ms_option_row *out); /* false: there is no i-th */
 
 /* ---- cmd_common.c ------------------------------------------------------------------------------ */
 /* A target that is open: its process and where its roots are. */
@@ -77,16 +127,21 @@ struct ms_session {
     char **image;
     size_t roots, room, image_room;
     size_t images, mappings, elf32;
+    uint64_t program; /* where the image of the program itself starts; 0: there is none */
     bool main_is_32bit;
     const char *exe;  /* whose debug information is used; NULL: the program's own */
     struct ms_go *go; /* NULL: not a Go program, or not looked at as one */
     struct ms_elf *go_elf;
+    struct ms_table go_table; /* its debug information */
+    struct ms_error no_table; /* why there is none, though there may be debug information; "": there is none */
     struct ms_registers *registers; /* of its threads, when it was held */
     size_t threads;
     bool late;          /* it ran again before all was read */
     uint64_t paused_ns; /* all pauses together */
+    struct ms_rec *rec; /* the recording it is; NULL: a process or a core file */
+    bool rec_follows;   /* its last moment is meant, whichever that is */
 };
-/* Of a PID, a name or core:FILE[,EXE]. Refuses targets without maps. */
+/* Of a PID, a name, core:FILE[,EXE] or rec:FILE[@TIME]. Refuses targets without maps. */
 int ms_session_open(struct ms_session *s, const struct ms_cmd *cmd, struct ms_error *err);
 /* Of one pid; a target without maps is MS_OK with roots 0. */
 int ms_session_open_pid(struct ms_session *s, int pid, struct ms_error *err);
@@ -111,11 +166,35 @@ int ms_session_select(struct ms_cmd *cmd, struct ms_snapshot *snap, struct ms_to
 /* MS_UNCERTAIN if anything in it is, else MS_OK; prints notes to stderr when the output is a table. */
 int ms_session_verdict(struct ms_cmd *cmd, const struct ms_snapshot *snap, struct ms_error *err);
 
+/* ---- cmd_rec.c: recordings ---------------------------------------------------------------------- */
+int ms_session_rec_open(struct ms_session *s, const char *file, struct ms_error *err);
+int ms_session_rec_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
+                            struct ms_error *err);
+/* The path that was recorded; MS_UNCERTAIN: none was. */
+int ms_session_rec_holders(struct ms_session *s, const struct ms_map *m, struct ms_holders *out, struct ms_error *err);
+void ms_session_rec_close(struct ms_session *s);
+/* MS_USAGE, if the target is no process: what `option` does ("--seconds is") takes one. */
+int ms_session_runs(const struct ms_session *s, const char *option, struct ms_error *err);
+
 /* ---- cmd_go.c: Go programs ---------------------------------------------------------------------- */
+/* The image that is the program; NULL: none is mapped. */
+const struct ms_image *ms_session_program(const struct ms_session *s, const struct ms_images *images);
 /* Open the target as a Go program if it is one.  MS_UNCERTAIN: a Go this version does not know. */
 int ms_session_go_open(struct ms_session *s, struct ms_error *err);
+/* The version of Go a program was built by, as its image in memory says; NULL: none, or older than Go 1.18.  Allocated.
+ * Reads at most a megabyte of each of its writable segments, and nothing of its heap. */
+char *ms_session_go_version(struct ms_session *s);
+/* The same of a file in which no process runs, whose memory at start r shows (reader/binary.h); fd: the file.  s->go stays
+ * NULL if it is no Go program. */
+int ms_session_go_file(struct ms_session *s, struct ms_reader *r, uint64_t start, int fd, struct ms_error *err);
+/* Add every map type of the program that its snapshot does not have yet. */
+struct ms_go;
+void ms_session_go_types(struct ms_go *go, struct ms_snapshot *out);
 /* Walk its heap and add its maps. */
 int ms_session_go_maps(struct ms_session *s, struct ms_snapshot *out, struct ms_error *err);
+/* Say of each map of a snapshot which goroutine that nothing can wake, or which timer, alone leads to it.  *known false: the program
+ * has no debug information.  A pass over all objects that hold pointers. */
+int ms_session_go_leaks(struct ms_session *s, struct ms_snapshot *snap, bool *known, struct ms_error *err);
 void ms_session_go_close(struct ms_session *s);
 bool ms_bytes_of_memory(void *ctx, uint64_t addr, void *buf, size_t len); /* ctx: a reader */
 bool ms_bytes_of_file(void *ctx, uint64_t at, void *buf, size_t len);     /* ctx: a descriptor */
@@ -131,6 +210,32 @@ extern const char ms_retained_go_only[]; /* the line for other programs */
 /* The same of a C program, by a conservative scan of its writable memory. */
 int ms_session_scan(struct ms_session *s, const struct ms_map *m, size_t most, struct ms_holders *out,
                     struct ms_error *err);
+
+/* What a C program has at an address of memory it can write to.  Close it whatever the result of opening. */
+struct ms_places;
+int ms_places_open(struct ms_session *s, struct ms_places **out, struct ms_error *err);
+void ms_places_close(struct ms_places *p);
+enum ms_root ms_places_name(void *places, uint64_t addr, char **name); /* *name allocated; NULL: it has none */
+
+/* ---- cmd_held.c ---------------------------------------------------------------------------------- */
+/* What the kernel says of each mapping of a process, and what in it is known to be in use.  *out allocated, also on errors. */
+int ms_session_held(struct ms_session *s, struct ms_held_memory **out, size_t *n, struct ms_error *err);
+
+/* ---- cmd_looks.c --------------------------------------------------------------------------------- */
+enum { MS_LOOKS_MOST = 5 };
+struct ms_looks {
+    struct ms_snapshot snap[MS_LOOKS_MOST];
+    struct ms_look look[MS_LOOKS_MOST]; /* of them */
+    size_t looks;
+};
+/* One look, or, if seconds is above 0, MS_LOOKS_MOST over so many.  The last is not thawed.  Free it in any case. */
+int ms_looks_take(struct ms_cmd *cmd, struct ms_session *s, double seconds, struct ms_looks *l, struct ms_error *err);
+struct ms_snapshot *ms_looks_last(struct ms_looks *l);
+void ms_looks_free(struct ms_looks *l);
+uint64_t ms_now_ns(void); /* CLOCK_MONOTONIC */
+void ms_wait_until(uint64_t ns);
+/* Wait until then.  true: one of these signals, which are blocked, came before. */
+bool ms_wait_or_signal(const sigset_t *ends, uint64_t ns);
 
 /* ---- output.c ---------------------------------------------------------------------------------- */
 int ms_output_open(struct ms_output *o, struct ms_error *err);

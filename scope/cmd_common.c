@@ -11,6 +11,7 @@
 #include "cmd.h"
 
 #include "elf/elfscan.h"
+#include "progress.h"
 #include "reader/core.h"
 
 #include <ctype.h>
@@ -36,9 +37,6 @@ static int find_pid(const char *target, int *pid, struct ms_error *err) {
         *pid = (int)v;
         return MS_OK;
     }
-    if (strncmp(target, "rec:", 4) == 0)
-        return ms_fail(err, MS_USAGE, "target '%s': this version reads processes and core files only",
-                       target);
     int *all;
     size_t n = *target ? ms_process_named(target, &all) : (all = NULL, 0);
     int status = MS_OK;
@@ -162,9 +160,12 @@ static int look_into(struct ms_session *s, const struct ms_image *im, struct ms_
 
 int ms_session_find(struct ms_session *s, struct ms_error *err) {
     struct ms_images images;
+    if (s->rec) return MS_OK;
     s->images = s->elf32 = 0;
     int status = ms_images_load(&s->process, &images, err);
     for (size_t i = 0; status == MS_OK && i < images.count; i++) status = look_into(s, &images.image[i], err);
+    const struct ms_image *program = ms_session_program(s, &images);
+    s->program = program ? program->start : 0;
     s->mappings = images.mappings;
     ms_images_free(&images);
     return status;
@@ -207,6 +208,9 @@ int ms_session_open(struct ms_session *s, const struct ms_cmd *cmd, struct ms_er
     int pid = 0, status = MS_OK;
     *s = (struct ms_session){0};
     s->process = (struct ms_process){.dir_fd = -1, .mem_fd = -1, .pagemap_fd = -1, .pid_fd = -1};
+    if (strncmp(target, "rec:", 4) == 0) return ms_session_rec_open(s, target + 4, err);
+    if (strncmp(target, "bin:", 4) == 0)
+        return ms_fail(err, MS_USAGE, "target '%s': a file has types and no maps: only layout reads it", target);
     if (strncmp(target, "core:", 5) == 0) {
         status = open_core(s, target + 5, err);
     } else {
@@ -239,6 +243,7 @@ void ms_session_close(struct ms_session *s) {
     free(s->image);
     free(s->root);
     ms_session_go_close(s);
+    ms_session_rec_close(s);
     free(s->registers);
     ms_process_close(&s->process);
     *s = (struct ms_session){0};
@@ -268,6 +273,7 @@ int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, str
                         struct ms_error *err) {
     struct ms_process *p = &s->process;
     int status = MS_OK;
+    if (s->rec) return ms_session_rec_snapshot(s, want_maps, resident, out, err);
     ms_snapshot_init(out);
     out->target = (struct ms_target){.pid = p->pid,
                                      .uid = (unsigned)p->uid,
@@ -323,13 +329,18 @@ static int freeze(struct ms_cmd *cmd, struct ms_session *s, struct ms_freeze_rep
 int ms_session_look(struct ms_cmd *cmd, struct ms_session *s, bool resident, struct ms_snapshot *out,
                     struct ms_error *err) {
     enum { MOMENTS = 5 };
-    if (cmd->mode == MS_MODE_LIVE) return ms_session_snapshot(s, true, resident, out, err);
-    if (s->process.core)
-        return ms_fail(err, MS_USAGE, "a core file does not run: --stop and --snapshot are for processes");
+    if (cmd->mode == MS_MODE_LIVE) {
+        ms_progress_begin(s->process.comm, &s->process.reader);
+        return ms_session_snapshot(s, true, resident, out, err);
+    }
+    int status = ms_session_runs(s, "--stop and --snapshot are", err);
+    if (status) return status;
     for (int i = 0; i < MOMENTS; i++) {
+        ms_progress_end(); /* its timer would disturb the talk with the keeper */
         struct ms_freeze_reply got = {.pause_ns = 0};
-        int status = freeze(cmd, s, &got, err);
+        status = freeze(cmd, s, &got, err);
         ms_snapshot_free(out);
+        ms_progress_begin(s->process.comm, &s->process.reader);
         if (status == MS_OK) status = ms_session_snapshot(s, true, resident, out, err);
         out->target.mode = cmd->mode;
         out->target.pause_ns = s->paused_ns += got.pause_ns;
@@ -342,6 +353,7 @@ int ms_session_look(struct ms_cmd *cmd, struct ms_session *s, bool resident, str
 
 int ms_session_thaw(struct ms_cmd *cmd, struct ms_session *s, struct ms_snapshot *snap, struct ms_error *err) {
     struct ms_freeze_reply got;
+    ms_progress_end();
     if (cmd->mode != MS_MODE_STOP || s->late) return MS_OK;
     int status = ms_keeper_ask(&cmd->keeper, &(struct ms_freeze_request){.order = MS_THAW}, &got, err);
     if (status) return status;

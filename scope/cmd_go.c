@@ -8,6 +8,8 @@
  */
 #include "cmd.h"
 
+#include "elf/goparse.h"
+#include "goruntime/goleak.h"
 #include "goruntime/goruntime.h"
 
 #include <errno.h>
@@ -19,10 +21,20 @@
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-static const struct ms_image *program_of(const struct ms_session *s, const struct ms_images *images) {
+const struct ms_image *ms_session_program(const struct ms_session *s, const struct ms_images *images) {
     for (size_t i = 0; i < images->count; i++)
         if (strcmp(images->image[i].path, s->process.exe) == 0) return &images->image[i];
     return images->count ? &images->image[0] : NULL;
+}
+
+char *ms_session_go_version(struct ms_session *s) {
+    struct ms_bytes memory = {ms_bytes_of_memory, &s->process.reader};
+    struct ms_gobuild build;
+    struct ms_elf *elf = ms_alloc(sizeof *elf);
+    bool is_go = s->program && !s->main_is_32bit && ms_elf_open(elf, memory, s->program) == MS_ELF_OK &&
+                 ms_gobuild_find(elf, &build);
+    free(elf);
+    return is_go ? ms_strdup(build.version) : NULL;
 }
 
 static bool same_build(const struct ms_elf *a, const struct ms_elf *b) {
@@ -50,6 +62,16 @@ static int open_named(struct ms_session *s, int *fd, struct ms_error *err) {
     return status;
 }
 
+/* The debug information in a file; NULL: it has none, or s->no_table says what happened to who read it. */
+static struct ms_godwarf *read_dwarf(struct ms_session *s, int fd) {
+    s->no_table.line[0] = 0;
+    if (fd < 0 || ms_confine_run(ms_goparse, NULL, fd, &ms_confine_usual, &s->go_table, &s->no_table)) return NULL;
+    struct ms_godwarf *dwarf = ms_godwarf_open(s->go_table.bytes, s->go_table.len);
+    if (!dwarf && s->go_table.bytes)
+        ms_fail(&s->no_table, MS_UNCERTAIN, "left a table that contradicts itself");
+    return dwarf;
+}
+
 static int open_image(struct ms_session *s, const struct ms_image *im, struct ms_error *err) {
     struct ms_bytes memory = {ms_bytes_of_memory, &s->process.reader};
     struct ms_gobuild build;
@@ -59,10 +81,13 @@ static int open_image(struct ms_session *s, const struct ms_image *im, struct ms
     int fd = s->exe ? -1 : ms_image_open(&s->process, im), status = MS_OK;
     struct ms_error why = {""};
     if (s->exe) status = open_named(s, &fd, err);
-    if (status == MS_OK) status = ms_go_open(&s->go, &s->process.reader, s->go_elf, fd, &why);
+    if (status == MS_OK) status = ms_go_open(&s->go, &s->process.reader, s->go_elf, read_dwarf(s, fd), &why);
     if (fd >= 0) close(fd);
     if (status == MS_UNCERTAIN)
         return ms_fail(err, status, "process %d (%s) is %s", s->process.pid, s->process.comm, why.line);
+    if (status == MS_OK && s->exe && s->no_table.line[0])
+        return ms_fail(err, MS_UNCERTAIN, "--exe %s: the process that reads its debug information %s", s->exe,
+                       s->no_table.line);
     if (status == MS_OK && s->exe && !s->go->dwarf)
         return ms_fail(err, MS_USAGE, "--exe %s: has no debug information of a Go program", s->exe);
     return status;
@@ -72,14 +97,39 @@ int ms_session_go_open(struct ms_session *s, struct ms_error *err) {
     struct ms_images images;
     if (s->go_elf || s->main_is_32bit) return MS_OK;
     int status = ms_images_load(&s->process, &images, err);
-    const struct ms_image *im = status == MS_OK ? program_of(s, &images) : NULL;
+    const struct ms_image *im = status == MS_OK ? ms_session_program(s, &images) : NULL;
     if (im) status = open_image(s, im, err);
     ms_images_free(&images);
     return status;
 }
 
+int ms_session_go_file(struct ms_session *s, struct ms_reader *r, uint64_t start, int fd, struct ms_error *err) {
+    struct ms_bytes memory = {ms_bytes_of_memory, r};
+    struct ms_gobuild build;
+    s->go_elf = ms_alloc(sizeof *s->go_elf);
+    if (ms_elf_open(s->go_elf, memory, start) != MS_ELF_OK || !ms_gobuild_find(s->go_elf, &build)) return MS_OK;
+    return ms_go_open(&s->go, r, s->go_elf, read_dwarf(s, fd), err);
+}
+
+static void tell_leak(struct ms_go *go, const struct ms_goleak *l, uint64_t now, struct ms_map *m) {
+    uint64_t when = ms_goleak_when(go, l, m->addr);
+    m->leaked_by = ms_goleak_owner(go, l, m->addr);
+    if (when && now) m->timer_ns = when > now && when < INT64_MAX ? when - now : 1;
+}
+
+int ms_session_go_leaks(struct ms_session *s, struct ms_snapshot *snap, bool *known, struct ms_error *err) {
+    uint64_t now = s->process.core ? 0 : ms_now_ns(); /* of a core file it is not told */
+    struct ms_goleak leaks;
+    int status = ms_goleak_run(s->go, &leaks, known, err);
+    for (size_t i = 0; status == MS_OK && *known && i < snap->maps; i++)
+        tell_leak(s->go, &leaks, now, &snap->map[i]);
+    ms_goleak_free(&leaks);
+    return status;
+}
+
 void ms_session_go_close(struct ms_session *s) {
     ms_go_close(s->go);
+    ms_table_free(&s->go_table);
     free(s->go_elf);
     s->go = NULL;
     s->go_elf = NULL;
@@ -128,10 +178,25 @@ static const struct ms_type *type_of(struct ms_go *go, ms_gotid id, const struct
     uint32_t beside = go->layout.swiss ? 8 : 16; /* control or tophash bytes, and a link */
     t->slot_size = map->map.group_size > beside ? (map->map.group_size - beside) / 8 : 0;
     t->addr = map->rtype;
+    t->number = id;
     fill_shape(go, map, &t->go);
     t->next = out->types;
     out->types = t;
     return known[id] = t;
+}
+
+void ms_session_go_types(struct ms_go *go, struct ms_snapshot *out) {
+    ms_gotype_list_maps(go);
+    size_t types = go->types.count;
+    const struct ms_type **known = ms_alloc((types + 1) * sizeof *known);
+    for (const struct ms_type *t = out->types; t; t = t->next)
+        if (t->number < types) known[t->number] = t;
+    for (ms_gotid i = 1; i < types; i++) {
+        const struct ms_gotype *map = ms_gotype_get(go, i);
+        bool generic = map->name && strstr(map->name, "go.shape."); /* what code is shared for: no value has it */
+        if (map->kind == MS_GO_MAP && map->rtype && map->map.group_size && !generic) type_of(go, i, known, out);
+    }
+    free(known);
 }
 
 /* ---- maps -------------------------------------------------------------------------------------- */
@@ -155,11 +220,11 @@ static enum ms_read load(struct ms_go *go, bool sync, struct ms_go_header *at, s
     return rc;
 }
 
-/* Stacks hold words of frames long gone. */
+/* Stacks hold words of frames long gone, and words of which nothing tells that they are needed. */
 static bool only_on_stack(struct ms_go *go, const struct ms_gofound *f) {
     struct ms_goarea *a = f->via ? NULL : ms_goheap_find(go, f->header);
-    if (f->via) (void)ms_goheap_word_at(go, f->via - 1, &a);
-    return a && a->kind == MS_GO_STACK;
+    uint64_t word = f->via ? ms_goheap_word_at(go, f->via - 1, &a) : f->header;
+    return a && a->kind == MS_GO_STACK && (!f->via || ms_gostack_word(go, a, word) != MS_GO_LIVE);
 }
 
 static enum ms_read load_found(struct ms_go *go, struct ms_snapshot *out) {
@@ -194,14 +259,20 @@ int ms_session_go_maps(struct ms_session *s, struct ms_snapshot *out, struct ms_
     if (status) return status;
     out->runtime = ms_strdup(go->build.version);
     out->allocator = (struct ms_allocator){object_size, go};
-    if (!go->dwarf)
+    if (s->no_table.line[0]) {
+        out->uncertain = true;
+        ms_snapshot_note(out,
+                         "the process that reads the program's debug information %s: names of fields are missing, "
+                         "and types are known where allocations tell them, else by what tables look like (~)",
+                         s->no_table.line);
+    } else if (!go->dwarf) {
         ms_snapshot_note(
             out,
             "the program has no debug information: its maps are named by places in its data, types are known "
-            "where allocations tell them, else by what tables look like (~), and of a sync.Map of Go 1.24 "
-            "and "
-            "later only what it holds is seen; --exe FILE takes all that from its copy before it was "
+            "where allocations tell them, else by what tables look like (~), and a sync.Map of Go 1.24 and "
+            "later that was never written to is not seen; --exe FILE takes all that from its copy before it was "
             "stripped");
+    }
     enum ms_read rc = load_found(go, out);
     if (go->walk.budget == 0) {
         out->uncertain = true;

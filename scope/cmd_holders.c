@@ -8,8 +8,9 @@
 #include "goruntime/goholders.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { PATHS_SHOWN = 20 };
+enum { PATHS_SHOWN = 20, LOOKED_AT = 4 /* paths for each one shown, as words of one frame become one */ };
 
 /* ---- Go ---------------------------------------------------------------------------------------- */
 
@@ -24,28 +25,64 @@ static char *path_of(struct ms_go *go, const struct ms_goway *w, size_t n, uint6
     return text;
 }
 
+/* The frame that holds addr; false: it lies in none. */
+static bool frame_of(struct ms_go *go, uint64_t addr, const struct ms_goroutine **r, struct ms_goframe *f) {
+    const struct ms_goarea *a = addr ? ms_goheap_find(go, addr) : NULL;
+    *r = a && a->kind == MS_GO_STACK ? &go->routine[a->index] : NULL;
+    return *r && ms_gopath_frame(go, *r, addr, f);
+}
+
 static void take_frame(struct ms_go *go, uint64_t addr, struct ms_holder *out) {
     const struct ms_goarea *a = ms_goheap_find(go, addr);
+    const struct ms_goroutine *r;
     struct ms_goframe f;
-    if (!a || a->kind == MS_GO_DATA) return;
+    bool named = frame_of(go, addr, &r, &f);
+    if (!r) return;
     out->root = MS_ROOT_STACK;
-    out->goroutine = go->routine[a->index].id;
-    if (!ms_gopath_frame(go, &go->routine[a->index], addr, &f)) return;
+    out->goroutine = r->id;
+    out->perhaps = out->words && ms_gostack_word(go, a, addr) != MS_GO_LIVE;
+    if (!named) return;
     if (*f.function) out->function = ms_strdup(f.function);
     if (*f.file) out->file = ms_strdup(f.file), out->line = f.line;
 }
 
-static void take_way(struct ms_go *go, struct ms_goway *w, uint64_t header, struct ms_holders *out) {
-    struct ms_holder *h = ms_holders_add(out);
+/* The holder from another word of the same frame, if the way goes on as from there. */
+static struct ms_holder *same_frame(struct ms_go *go, const struct ms_goway *w,
+                                    const struct ms_holders *all) {
+    const struct ms_goroutine *mine, *other;
+    struct ms_goframe f, g;
+    if (!w->words || !frame_of(go, w->word[0], &mine, &f)) return NULL;
+    for (size_t i = all->holders; i-- > 0;) {
+        struct ms_holder *h = &all->holder[i];
+        if (h->words != w->words || memcmp(h->word + 1, w->word + 1, (w->words - 1) * sizeof *w->word) != 0)
+            continue;
+        if (frame_of(go, h->word[0], &other, &g) && other == mine && f.sp == g.sp) return h;
+    }
+    return NULL;
+}
+
+static void take_way(struct ms_go *go, struct ms_goway *w, uint64_t header, size_t most,
+                     struct ms_holders *out) {
+    struct ms_holder *h = same_frame(go, w, out);
     ms_gotid type;
+    if (h) {
+        MS_ROOM(h->beside, h->besides, h->beside_room);
+        h->beside[h->besides++] = w->word[0];
+        if (out->paths != UINT64_MAX) out->paths--;
+        const struct ms_goarea *a = ms_goheap_find(go, w->word[0]);
+        h->perhaps = h->perhaps && ms_gostack_word(go, a, w->word[0]) != MS_GO_LIVE;
+        return;
+    }
+    if (out->holders >= most) return;
+    h = ms_holders_add(out);
     h->path = path_of(go, w, w->words, header, &type);
-    if (w->words && w->word[0] == 0)
-        h->root = MS_ROOT_RUNTIME;
-    else
-        take_frame(go, w->words ? w->word[0] : header, h);
     h->word = w->word;
     h->words = w->words;
     w->word = NULL;
+    if (h->words && h->word[0] == 0)
+        h->root = MS_ROOT_RUNTIME;
+    else
+        take_frame(go, h->words ? h->word[0] : header, h);
 }
 
 static void take_dominator(struct ms_go *go, const struct ms_goholders *found, uint64_t header,
@@ -71,14 +108,15 @@ static void take_dominator(struct ms_go *go, const struct ms_goholders *found, u
 int ms_session_go_holders(struct ms_session *s, const struct ms_map *m, size_t most, bool retained,
                           struct ms_holders *out, struct ms_error *err) {
     struct ms_goholders found;
-    int status = ms_goholders_find(s->go, m->addr, most, retained, &found, err);
+    int status = ms_goholders_find(s->go, m->addr, LOOKED_AT * most, retained, &found, err);
     *out = (struct ms_holders){.paths = found.all,
                                .pointers = found.pointers,
                                .cut = found.cut,
                                .retained_bytes = retained ? found.retained_bytes : MS_UNKNOWN,
                                .retained_objects = retained ? found.retained_objects : MS_UNKNOWN};
     if (status == MS_OK) take_dominator(s->go, &found, m->addr, out);
-    for (size_t i = 0; status == MS_OK && i < found.ways; i++) take_way(s->go, &found.way[i], m->addr, out);
+    for (size_t i = 0; status == MS_OK && i < found.ways; i++)
+        take_way(s->go, &found.way[i], m->addr, most, out);
     ms_goholders_free(&found);
     return status;
 }
@@ -90,6 +128,8 @@ const char ms_retained_go_only[] = "--retained: only in Go programs is it known 
 static int find_holders(struct ms_cmd *cmd, struct ms_session *s, const struct ms_map *m,
                         struct ms_holders *out, struct ms_error *err) {
     size_t most = cmd->limit ? cmd->limit : PATHS_SHOWN;
+    if (s->rec && cmd->retained) return ms_rec_lacks(s->rec, "what entries hold", NULL, err);
+    if (s->rec) return ms_session_rec_holders(s, m, out, err);
     if (ms_map_of_go(m)) return ms_session_go_holders(s, m, most, cmd->retained, out, err);
     if (cmd->retained) return ms_fail(err, MS_USAGE, "%s", ms_retained_go_only);
     out->retained_bytes = out->retained_objects = MS_UNKNOWN;

@@ -23,7 +23,7 @@
 enum { RED_ZONE = 128 };
 enum { CHUNKS_MAX = 1 << 20, NAME_ROOM = 256 };
 
-struct places {
+struct ms_places {
     struct ms_session *s;
     struct ms_images images;
     struct ms_elf **elf; /* of each image; NULL: none */
@@ -34,7 +34,7 @@ struct places {
 
 /* ---- what lies where --------------------------------------------------------------------------- */
 
-static void load_elves(struct places *p) {
+static void load_elves(struct ms_places *p) {
     struct ms_bytes memory = {ms_bytes_of_memory, &p->s->process.reader};
     p->elf = ms_alloc((p->images.count + 1) * sizeof *p->elf);
     for (size_t i = 0; i < p->images.count; i++) {
@@ -45,7 +45,7 @@ static void load_elves(struct places *p) {
     }
 }
 
-static void load_chunks(struct places *p, const struct ms_session *s) {
+static void load_chunks(struct ms_places *p, const struct ms_session *s) {
     for (size_t i = 0; i < s->roots; i++) {
         struct gomap_root root;
         struct gomap_chunk chunk;
@@ -58,14 +58,14 @@ static void load_chunks(struct places *p, const struct ms_session *s) {
     }
 }
 
-static bool is_registry(const struct places *p, uint64_t addr) {
+static bool is_registry(const struct ms_places *p, uint64_t addr) {
     for (size_t i = 0; i < p->chunks; i++)
         if (addr - p->chunk[i] < sizeof(struct gomap_chunk)) return true;
     return false;
 }
 
 /* The image with addr in one of its writable segments; images.count: none. */
-static size_t image_of(const struct places *p, uint64_t addr) {
+static size_t image_of(const struct ms_places *p, uint64_t addr) {
     for (size_t i = 0; i < p->images.count; i++) {
         const struct ms_elf *e = p->elf[i];
         for (size_t k = 0; e && k < e->phdrs; k++)
@@ -76,7 +76,7 @@ static size_t image_of(const struct places *p, uint64_t addr) {
     return p->images.count;
 }
 
-static char *name_variable(struct places *p, size_t image, uint64_t addr) {
+static char *name_variable(struct ms_places *p, size_t image, uint64_t addr) {
     const struct ms_image *im = &p->images.image[image];
     char symbol[NAME_ROOM];
     uint64_t offset = 0;
@@ -89,8 +89,8 @@ static char *name_variable(struct places *p, size_t image, uint64_t addr) {
     return ms_asprintf("%s+0x%" PRIx64, slash ? slash + 1 : im->path, addr - im->start);
 }
 
-static enum ms_root name_place(void *ctx, uint64_t addr, char **name) {
-    struct places *p = ctx;
+enum ms_root ms_places_name(void *ctx, uint64_t addr, char **name) {
+    struct ms_places *p = ctx;
     *name = NULL;
     if (is_registry(p, addr)) {
         *name = ms_strdup("registry of maps");
@@ -114,27 +114,38 @@ static enum ms_root name_place(void *ctx, uint64_t addr, char **name) {
 
 /* ---- the whole --------------------------------------------------------------------------------- */
 
+int ms_places_open(struct ms_session *s, struct ms_places **out, struct ms_error *err) {
+    struct ms_places *p = *out = ms_alloc(sizeof *p);
+    *p = (struct ms_places){.s = s};
+    int status = ms_images_load(&s->process, &p->images, err);
+    if (status) return status;
+    load_elves(p);
+    load_chunks(p, s);
+    return ms_writable_load(&s->process, &p->memory, err);
+}
+
+void ms_places_close(struct ms_places *p) {
+    if (!p) return;
+    for (size_t i = 0; p->elf && i < p->images.count; i++) free(p->elf[i]);
+    free(p->elf);
+    free(p->chunk);
+    ms_writable_free(&p->memory);
+    ms_images_free(&p->images);
+    free(p);
+}
+
 int ms_session_scan(struct ms_session *s, const struct ms_map *m, size_t most, struct ms_holders *out,
                     struct ms_error *err) {
-    struct places p = {.s = s};
-    int status = ms_images_load(&s->process, &p.images, err);
+    struct ms_places *p;
+    int status = ms_places_open(s, &p, err);
     if (status == MS_OK) {
-        load_elves(&p);
-        load_chunks(&p, s);
-        status = ms_writable_load(&s->process, &p.memory, err);
-    }
-    if (status == MS_OK) {
-        struct ms_scan_range *range = ms_alloc((p.memory.count + 1) * sizeof *range);
-        for (size_t i = 0; i < p.memory.count; i++)
-            range[i] = (struct ms_scan_range){p.memory.range[i].start, p.memory.range[i].end};
-        struct ms_scan scan = {range, p.memory.count, name_place, &p};
+        struct ms_scan_range *range = ms_alloc((p->memory.count + 1) * sizeof *range);
+        for (size_t i = 0; i < p->memory.count; i++)
+            range[i] = (struct ms_scan_range){p->memory.range[i].start, p->memory.range[i].end};
+        struct ms_scan scan = {range, p->memory.count, ms_places_name, p};
         status = ms_scan_holders(&s->process.reader, &scan, m->addr, most, out, err);
         free(range);
     }
-    for (size_t i = 0; p.elf && i < p.images.count; i++) free(p.elf[i]);
-    free(p.elf);
-    free(p.chunk);
-    ms_writable_free(&p.memory);
-    ms_images_free(&p.images);
+    ms_places_close(p);
     return status;
 }

@@ -34,6 +34,7 @@ static int write_html(struct ms_cmd *cmd, struct ms_snapshot *snap, struct ms_de
 
 static int retained(struct ms_session *s, const struct ms_map *m, struct ms_detail *d, struct ms_error *err) {
     struct ms_holders held;
+    if (s->rec) return ms_rec_lacks(s->rec, "what entries hold", NULL, err);
     if (!ms_map_of_go(m)) return ms_fail(err, MS_USAGE, "%s", ms_retained_go_only);
     int status = ms_session_go_holders(s, m, 1, true, &held, err);
     d->retained_bytes = held.retained_bytes;
@@ -112,6 +113,8 @@ int ms_cmd_show(struct ms_cmd *cmd, struct ms_error *err) {
         }
         status = write_html(cmd, &snap, &d, &h, err);
     }
+    if (status == MS_OK && d.figures_only)
+        status = ms_rec_lacks(s.rec, "histograms and events of this map", "record --details", err);
     if (status == MS_OK && (d.map.certainty != MS_EXACT || !d.histograms_complete))
         status =
             ms_fail(err, MS_UNCERTAIN, "%s", d.map.doubt ? d.map.doubt : "the histograms are not complete");

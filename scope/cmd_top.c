@@ -5,32 +5,23 @@
  * the target ends, the screen is given back first, then the error line says so.
  */
 #include "cmd.h"
+#include "screen.h"
 
 #include <ncurses.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 struct view {
+    struct ms_cmd *cmd;
     struct ms_session s;
     char sort[16];
     bool reverse, paused, uncertain;
-    char *text; /* the last look */
-    size_t length;
     uint64_t entries, at_ns; /* of the look before */
-    int scroll;
+    struct ms_screen screen;
 };
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void put_rate(FILE *f, struct view *v, const struct ms_totals *t) {
-    uint64_t now = now_ns();
+    uint64_t now = ms_now_ns();
     char human[16];
     if (v->at_ns && now > v->at_ns) {
         bool less = t->entries < v->entries;
@@ -45,8 +36,9 @@ static void put_rate(FILE *f, struct view *v, const struct ms_totals *t) {
 }
 
 /* Take a look and render it. */
-static int look(struct ms_cmd *cmd, struct view *v, const struct ms_style *st, FILE *f,
-                struct ms_error *err) {
+static int look(void *ctx, const struct ms_style *st, FILE *f, int *head, struct ms_error *err) {
+    struct view *v = ctx;
+    struct ms_cmd *cmd = v->cmd;
     struct ms_snapshot snap;
     struct ms_totals totals;
     size_t n = 0;
@@ -63,7 +55,7 @@ static int look(struct ms_cmd *cmd, struct view *v, const struct ms_style *st, F
             cmd->documented = true;
             ms_json_list(f, "top", &snap, &totals, snap.map, n, NULL);
         } else {
-            ms_table_target(f, st, &snap);
+            *head = ms_table_target(f, st, &snap) + 3; /* totals, rate, the head of the table */
             ms_table_totals(f, st, &totals, n);
             put_rate(f, v, &totals);
             ms_table_list(f, st, snap.map, n);
@@ -79,56 +71,9 @@ static int look(struct ms_cmd *cmd, struct view *v, const struct ms_style *st, F
     return status;
 }
 
-static void screen_end(void) {
-    if (!isendwin()) endwin();
-}
-
-static int render(struct ms_cmd *cmd, struct view *v, struct ms_error *err) {
-    struct ms_style st = cmd->style;
-    char *text = NULL;
-    size_t length = 0;
-    FILE *f = open_memstream(&text, &length);
-    if (!f) return ms_fail(err, MS_INTERNAL, "out of memory");
-    st.width = COLS;
-    st.steady = true;
-    int status = look(cmd, v, &st, f, err);
-    fclose(f);
-    if (status == MS_OK) {
-        free(v->text);
-        v->text = text;
-        v->length = length;
-    } else {
-        free(text);
-    }
-    return status;
-}
-
-enum { HEAD_LINES = 4 };
-
-static void draw(struct view *v) {
-    char *copy = ms_strdup(v->text ? v->text : ""), *save = NULL;
-    int line = 0, row = 0;
-    erase();
-    for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save), line++) {
-        if (line >= HEAD_LINES && line - HEAD_LINES < v->scroll) continue;
-        if (row >= LINES - 1) continue;
-        if (line == HEAD_LINES - 1) attron(A_REVERSE);
-        mvaddnstr(row++, 0, l, -1);
-        attroff(A_REVERSE);
-    }
-    int rows = line - HEAD_LINES;
-    if (v->scroll >= rows) v->scroll = rows > 0 ? rows - 1 : 0;
-    attron(A_BOLD);
-    mvprintw(LINES - 1, 0, "%ssort %s%s   q quit  s sort  r reverse  space pause  arrows scroll",
-             v->paused ? "PAUSED  " : "", v->reverse ? "-" : "", v->sort);
-    attroff(A_BOLD);
-    clrtoeol();
-    refresh();
-    free(copy);
-}
-
 /* Handle a key. false: leave. *fresh: look again at once. */
 static bool key(struct view *v, int k, bool *fresh) {
+    if (ms_screen_scrolls(&v->screen, k)) return true;
     switch (k) {
     case 'q':
     case 'Q':
@@ -142,50 +87,36 @@ static bool key(struct view *v, int k, bool *fresh) {
         *fresh = true;
         break;
     case ' ': v->paused = !v->paused; break;
-    case KEY_UP:
-        if (v->scroll > 0) v->scroll--;
-        break;
-    case KEY_DOWN: v->scroll++; break;
-    case KEY_PPAGE: v->scroll = v->scroll > LINES ? v->scroll - LINES + HEAD_LINES + 1 : 0; break;
-    case KEY_NPAGE: v->scroll += LINES - HEAD_LINES - 1; break;
-    case KEY_HOME: v->scroll = 0; break;
+    case KEY_HOME: v->screen.scroll = 0; break;
     case KEY_RESIZE: *fresh = true; break;
     }
     return true;
 }
 
 static int live(struct ms_cmd *cmd, struct view *v, struct ms_error *err) {
-    SCREEN *screen = newterm(NULL, stdout, stdin);
-    if (!screen) return ms_fail(err, MS_USAGE, "the terminal is not known to curses: use --once");
-    atexit(screen_end);
-    set_term(screen);
-    cbreak();
-    noecho();
-    keypad(stdscr, TRUE);
-    curs_set(0);
-    int status = render(cmd, v, err);
-    uint64_t next = now_ns() + (uint64_t)(cmd->interval * 1e9);
+    int status = ms_screen_begin(&v->screen, err);
+    if (status) return status;
+    uint64_t step = (uint64_t)(cmd->interval * 1e9), next = ms_now_ns() + step;
+    status = ms_screen_render(&v->screen, &cmd->style, look, v, err);
     while (status == MS_OK) {
+        char bottom[128];
         bool fresh = false;
-        draw(v);
-        uint64_t now = now_ns();
-        timeout(next > now ? (int)((next - now) / 1000000 + 1) : 0);
-        int k = getch();
+        snprintf(bottom, sizeof bottom, "%ssort %s%s   q quit  s sort  r reverse  space pause  arrows scroll",
+                 v->paused ? "PAUSED  " : "", v->reverse ? "-" : "", v->sort);
+        ms_screen_draw(&v->screen, bottom);
+        int k = ms_screen_key(next);
         if (k != ERR && !key(v, k, &fresh)) break;
-        if (fresh || (now_ns() >= next && !v->paused)) {
-            status = render(cmd, v, err);
-            next = now_ns() + (uint64_t)(cmd->interval * 1e9);
-        } else if (now_ns() >= next) {
-            next = now_ns() + (uint64_t)(cmd->interval * 1e9);
-        }
+        bool due = ms_now_ns() >= next;
+        if (fresh || (due && !v->paused)) status = ms_screen_render(&v->screen, &cmd->style, look, v, err);
+        if (fresh || due) next = ms_now_ns() + step;
     }
-    screen_end();
-    delscreen(screen);
+    ms_screen_end(&v->screen);
     return status;
 }
 
 int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err) {
-    struct view v = {.text = NULL};
+    struct view v = {.cmd = cmd};
+    int head;
     const char *sort = cmd->sort ? cmd->sort : "bytes";
     v.reverse = *sort == '-';
     snprintf(v.sort, sizeof v.sort, "%s", sort + v.reverse);
@@ -194,7 +125,7 @@ int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err) {
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (status == MS_OK && (cmd->once || cmd->json || !terminal)) {
         cmd->once = true;
-        status = look(cmd, &v, &cmd->style, cmd->out, err);
+        status = look(&v, &cmd->style, cmd->out, &head, err);
     } else if (status == MS_OK) {
         status = live(cmd, &v, err);
     }
@@ -203,7 +134,6 @@ int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err) {
         status = MS_UNCERTAIN;
     }
     cmd->sort = NULL;
-    free(v.text);
     ms_session_close(&v.s);
     return status;
 }

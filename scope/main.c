@@ -7,6 +7,7 @@
  * disk is an error, a reader that went away (SIGPIPE) ends the tool quietly.
  */
 #include "cmd.h"
+#include "progress.h"
 #include "sandbox.h"
 
 #include <errno.h>
@@ -41,6 +42,72 @@ const struct ms_verb ms_verbs[] = {
      "by types.  In a C program writable memory is scanned for the map's address in\n"
      "bounded pieces, which is marked as conservative.\n",
      ms_cmd_holders},
+    {"doctor", "TARGET", 1, 1, "owhGXYZ0123", "say what is wrong with its maps, and what to change",
+     "Findings by what they cost: the maps, the evidence, code that mends it, and when\n"
+     "it is harmless.  Exit status 1 if there are any.  docs/doctor.md has a section\n"
+     "for each rule.\n",
+     ms_cmd_doctor},
+    {"forecast", "TARGET", 1, 1, "ofnwhXYZ0", "say when maps grow, and what that takes",
+     "For each map: inserts left, at the present rate how long that is, bytes then and\n"
+     "on the way.  Exit status 1 if one does not fit into the control group's limit, or\n"
+     "into the memory that is available.\n",
+     ms_cmd_forecast},
+    {"watch", "TARGET [-- COMMAND...]", 1, 1000, "oiwhFGZ57", "wait until an expression over a map turns true",
+     "Prints a line for each map for which --when turns true, and runs the command with\n"
+     "MAPSCOPE_PID, _MAP, _NAME, _ENTRIES, _BYTES and _WASTE in its environment.\n"
+     "--once ends after the first.\n",
+     ms_cmd_watch},
+    {"check", "-- COMMAND...", 1, 1000, "oiwhG67", "run a program, and fail if its maps break a budget",
+     "Looks at its maps while it runs, and when it is about to end.  The exit status is\n"
+     "that of the program unless it is 0; then 1 if a budget was broken.\n",
+     ms_cmd_check},
+    {"explain", "TARGET [ADDR]", 1, 2, "owhXYZ", "tell what an address is",
+     "Which map, and which group, slot, key or value of it; else what the map that was\n"
+     "there gave up, a variable, a stack, an object of Go's heap, a mapping.  Of a core\n"
+     "file without an address: where it faulted, and where its registers point.\n",
+     ms_cmd_explain},
+    {"layout", "TARGET|bin:FILE [TYPE]", 1, 2, "onwhXYZ4", "show what each map type's slots are made of",
+     "A row a type: bytes of a slot and of a group, padding, slots that lie on two cache\n"
+     "lines, and what another field order, key or value would save.  With TYPE, a name\n"
+     "or part of it, one in full: every byte of a group with its holes.  bin:FILE reads\n"
+     "a program that does not run, and counts a map of 1000 entries.\n",
+     ms_cmd_layout},
+    {"whatif", "TARGET MAP CHANGE", 3, 4, "owhXYZ", "say what a map would take after a change",
+     "CHANGE is shrink (a table for its entries), presize N (made for N entries), slots N\n"
+     "(made with N slots), reorder (fields of key and value), indirect (a pointer to each\n"
+     "value), inline (the reverse), or key TYPE (like int32 or [16]byte).  Exit status 1\n"
+     "if the keys that are there do not fit.\n",
+     ms_cmd_whatif},
+    {"diff", "A [B]", 1, 2, "osfnwhGJXYZ0U", "compare two targets, or one with itself later",
+     "Maps that came, went, grew, shrank, or lost entries and kept their table, the\n"
+     "largest difference first.  A and B are targets of any kind; rec:FILE alone is\n"
+     "compared from its first moment to its last.\n",
+     ms_cmd_diff},
+    {"record", "TARGET -o FILE", 1, 1, "OihGXYZ0PQRS", "record the maps of a process over time",
+     "Into one SQLite file, until Ctrl-C: a look every --interval, of which only what\n"
+     "changed is written.  Every verb takes rec:FILE[@TIME] as its TARGET.\n",
+     ms_cmd_record},
+    {"replay", "rec:FILE", 1, 1, "osfnwhFT", "look through a recording on the terminal",
+     "Keys: left and right one moment, home and end, space play and pause, + and -\n"
+     "speed, s and r sort, up, down and page keys scroll, q quit.\n"
+     "TIME is #12 (of the moments), +1.5h (after the first), -30s (before the last),\n"
+     "20:15:03 or 2026-11-21T20:15:03: the last moment until then.\n",
+     ms_cmd_replay},
+    {"mem", "TARGET [MAP]", 1, 2, "owhGXZ", "tell where its memory is, from maps to control group",
+     "Levels that add up: bytes of maps by part, the heap they lie in, what of it is in\n"
+     "memory, lazily freed, swapped, the resident set of the process, its control group.\n"
+     "Of one map: the runs of memory it consists of.  --resident looks up pages.\n",
+     ms_cmd_mem},
+    {"events", "TARGET", 1, 1, "onwhXYZ08", "tell what happened to its maps, and when",
+     "From the flight recorder of the library: maps made and freed, growths and shrinks\n"
+     "with their duration, memory handed back, and what the program itself noted\n"
+     "(gomap_region_begin, gomap_event), oldest first.  The last 4096 are always there,\n"
+     "in core files too; --seconds waits for more.\n",
+     ms_cmd_events},
+    {"completion", "SHELL", 1, 1, "h", "print a script that completes command lines",
+     "For bash, zsh or fish; an installed mapscope has them where these shells look.\n"
+     "Here and now, in bash: source <(mapscope completion bash)\n",
+     ms_cmd_completion},
     {"version", "", 0, 0, "oh", "tell versions and what can be read", "", ms_cmd_version},
 };
 const size_t ms_verb_count = sizeof ms_verbs / sizeof *ms_verbs;
@@ -61,7 +128,7 @@ static int close_stdout(void) {
 }
 
 int main(int argc, char **argv) {
-    struct ms_cmd cmd = {.out = stdout, .keeper.fd = -1, .svg.fd = -1, .png.fd = -1, .html.fd = -1};
+    struct ms_cmd cmd = {.out = stdout, .keeper.fd = -1, .runner.fd = -1, .scribe.fd = -1, .svg.fd = -1, .png.fd = -1, .html.fd = -1, .perfetto.fd = -1};
     struct ms_error err = {""};
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_DFL);
@@ -69,17 +136,24 @@ int main(int argc, char **argv) {
     setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
     int status = ms_options_parse(&cmd, argc, argv, &err);
     if (status == MS_OK && cmd.verb && cmd.mode != MS_MODE_LIVE) status = ms_keeper_start(&cmd.keeper, &err);
+    if (status == MS_OK && cmd.record.file)
+        status = ms_scribe_start(&cmd.scribe, cmd.record.file, &cmd.record.bounds, &err);
+    if (status == MS_OK && cmd.command) status = ms_runner_start(&cmd.runner, cmd.command, &err);
     if (status == MS_OK && cmd.verb) status = ms_sandbox_enter(MS_SANDBOX_READER, &err);
     if (status == MS_OK && cmd.verb) status = cmd.verb->run(&cmd, &err);
+    ms_progress_end();
     if (status != MS_OK && err.line[0]) {
         if (cmd.json && !cmd.documented) ms_json_error(stdout, status, err.line);
         fflush(stdout);
         print_error(&err);
     }
     ms_keeper_end(&cmd.keeper);
+    ms_runner_end(&cmd.runner);
+    ms_scribe_end(&cmd.scribe, &(struct ms_rec_reply){.status = MS_OK}, NULL);
     ms_output_end(&cmd.svg);
     ms_output_end(&cmd.png);
     ms_output_end(&cmd.html);
+    ms_output_end(&cmd.perfetto);
     int closed = close_stdout();
     return closed != MS_OK ? closed : status;
 }

@@ -31,7 +31,23 @@ enum {
     OPT_EXPAND = 'K',
     OPT_VERSION = 'V',
     OPT_STOP = 'X',
-    OPT_SNAPSHOT = 'Y'
+    OPT_SNAPSHOT = 'Y',
+    OPT_FILE = 'O', /* -o of a verb that writes a file */
+    OPT_COUNT = 'P',
+    OPT_MAX_BYTES = 'Q',
+    OPT_KEEP = 'R',
+    OPT_DETAILS = 'S',
+    OPT_AT = 'T',
+    OPT_FAIL_ON = 'U',
+    OPT_SECONDS = '0',
+    OPT_SET = '1',
+    OPT_RULE = '2',
+    OPT_IGNORE = '3',
+    OPT_UNUSED = '4',
+    OPT_WHEN = '5',
+    OPT_BUDGET = '6',
+    OPT_PERFETTO = '8',
+    OPT_COMMAND = '7' /* no option: it takes a command behind -- */
 };
 
 static const struct option longs[] = {
@@ -45,6 +61,7 @@ static const struct option longs[] = {
     {"svg", required_argument, NULL, OPT_SVG},
     {"png", required_argument, NULL, OPT_PNG},
     {"html", required_argument, NULL, OPT_HTML},
+    {"perfetto", required_argument, NULL, OPT_PERFETTO},
     {"group", required_argument, NULL, OPT_GROUP},
     {"range", required_argument, NULL, OPT_RANGE},
     {"once", no_argument, NULL, OPT_ONCE},
@@ -57,6 +74,19 @@ static const struct option longs[] = {
     {"exe", required_argument, NULL, OPT_EXE},
     {"stop", no_argument, NULL, OPT_STOP},
     {"snapshot", no_argument, NULL, OPT_SNAPSHOT},
+    {"count", required_argument, NULL, OPT_COUNT},
+    {"max-bytes", required_argument, NULL, OPT_MAX_BYTES},
+    {"keep", required_argument, NULL, OPT_KEEP},
+    {"details", required_argument, NULL, OPT_DETAILS},
+    {"fail-on", required_argument, NULL, OPT_FAIL_ON},
+    {"at", required_argument, NULL, OPT_AT},
+    {"seconds", required_argument, NULL, OPT_SECONDS},
+    {"set", required_argument, NULL, OPT_SET},
+    {"when", required_argument, NULL, OPT_WHEN},
+    {"budget", required_argument, NULL, OPT_BUDGET},
+    {"rule", required_argument, NULL, OPT_RULE},
+    {"ignore", required_argument, NULL, OPT_IGNORE},
+    {"unused", no_argument, NULL, OPT_UNUSED},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
 };
@@ -87,10 +117,28 @@ static const struct {
     {OPT_SNAPSHOT, "    --snapshot      stop it while a copy-on-write copy is made, read that\n"
                    "                      (borrows a thread for two system calls: not harmless if\n"
                    "                      the process doing so is killed just then; x86-64)"},
+    {OPT_AT, "    --at TIME       print the moment of that time and end"},
+    {OPT_FAIL_ON, "    --fail-on EXPR  exit with 1 if a difference is so: 'bytes>1M' (grew more),\n"
+                  "                      'change=came,name~user', 'total>10M' (of all maps)"},
+    {OPT_FILE, "-o, --output FILE   the recording: a new file"},
+    {OPT_COUNT, "    --count N       so many moments"},
+    {OPT_MAX_BYTES, "    --max-bytes N   a ring: no more than that, 1M at least"},
+    {OPT_KEEP, "    --keep TIME     a ring: the last 90s, 30m, 12h or 2d"},
+    {OPT_DETAILS, "    --details WHAT  record histograms and heat maps too, of the N largest\n"
+                  "                      maps or of those that match a filter; 64 at most"},
+    {OPT_SECONDS, "    --seconds N     look again for so long, to see what changes"},
+    {OPT_RULE, "    --rule ID       only this rule; may be given more than once"},
+    {OPT_IGNORE, "    --ignore ID     all rules but this one"},
+    {OPT_SET, "    --set R.L=N     limit L of rule R, like never-shrunk.load=10%"},
+    {OPT_UNUSED, "    --unused        types of which there is no map too"},
+    {OPT_WHEN, "    --when EXPR     like 'bytes>1G' or 'name=sessions,load<10%'; all must hold"},
+    {OPT_BUDGET, "    --budget EXPR   what must hold, like 'name=sessions,waste<10M'; without a text\n"
+                 "                    of all maps together: 'bytes<100M'; may be given 32 times"},
     {OPT_GROUP, "    --group N       one group with its tophash bytes"},
     {OPT_RANGE, "    --range A:B     groups A to B only (B included)"},
     {OPT_SVG, "    --svg FILE      write the heat map as SVG"},
     {OPT_PNG, "    --png FILE      write the heat map as PNG"},
+    {OPT_PERFETTO, "    --perfetto FILE write trace events for ui.perfetto.dev and chrome://tracing"},
     {OPT_HTML, "    --html FILE     write a report that is one HTML file"},
     {'w', "-w, --wide          do not cut lines to the terminal or 80 columns"},
     {'h', "-h, --help          this text"},
@@ -111,12 +159,34 @@ void ms_help(FILE *f, const struct ms_verb *verb) {
         const struct ms_verb *v = &ms_verbs[i];
         fprintf(f, "  %-8s %-11s %s\n", v->name, v->arguments, v->summary);
     }
-    fputs("\nTARGET is a PID, the name of a process, or core:FILE[,EXE]: a core file and, if\n"
-          "it is not where the core says, its program.  MAP is an id, a name, or the\n"
-          "beginning of a name or of type@site.  mapscope VERB --help tells about a verb.\n"
+    fputs("\nTARGET is a PID, the name of a process, core:FILE[,EXE]: a core file and, if it\n"
+          "is not where the core says, its program, or rec:FILE[@TIME]: a recording.  MAP\n"
+          "is an id, a name, or the beginning of a name or of type@site.\n"
+          "mapscope VERB --help tells about a verb.\n"
           "exit status: 0 ok, 1 finding, 2 usage, 3 target gone, 4 data not certain,\n"
           "5 permission missing, 6 internal error\n",
           f);
+}
+
+/* Copy a word; returns where it ends. */
+static const char *take_word(const char *p, char *out, size_t room) {
+    size_t n = strcspn(p, " ");
+    snprintf(out, room, "%.*s", (int)n, p);
+    return p + n;
+}
+
+/* "-o, --output FMT    table (default) or json" */
+bool ms_options_row(size_t i, struct ms_option_row *out) {
+    if (i >= sizeof option_help / sizeof *option_help) return false;
+    const char *text = option_help[i].text, *p = strstr(text, "--");
+    *out = (struct ms_option_row){.letter = option_help[i].letter, .short_form = text[0] == '-' ? text[1] : 0};
+    p = take_word(p + 2, out->name, sizeof out->name);
+    if (p[0] == ' ' && p[1] != ' ') p = take_word(p + 1, out->takes, sizeof out->takes);
+    p += strspn(p, " ");
+    size_t n = strcspn(p, "\n;");
+    while (n && p[n - 1] == ' ') n--;
+    snprintf(out->help, sizeof out->help, "%.*s", (int)n, p);
+    return true;
 }
 
 static int number(const char *text, const char *what, uint64_t most, uint64_t *out, struct ms_error *err) {
@@ -166,15 +236,60 @@ static int interval(struct ms_cmd *c, const char *text, struct ms_error *err) {
     return MS_OK;
 }
 
+static int seconds(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    char *end;
+    c->seconds = strtod(text, &end);
+    if (end == text || *end || !(c->seconds >= 0.1 && c->seconds <= 86400))
+        return ms_fail(err, MS_USAGE, "--seconds: '%s' is not a number of seconds from 0.1 to 86400", text);
+    return MS_OK;
+}
+
+static int max_bytes(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    double n;
+    if (!ms_view_number(text, true, &n) || n < MS_REC_BYTES_LEAST || n > 1e18)
+        return ms_fail(err, MS_USAGE, "--max-bytes: '%s' is not a number of bytes from 1M on", text);
+    c->record.bounds.most_bytes = (uint64_t)n;
+    return MS_OK;
+}
+
+static int keep(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    if (!ms_rec_duration(text, &c->record.bounds.keep_ns) || c->record.bounds.keep_ns == 0)
+        return ms_fail(err, MS_USAGE, "--keep: '%s' is no time like 90s, 30m, 12h or 2d", text);
+    return MS_OK;
+}
+
+static int details(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    uint64_t n = 0;
+    if (text[strspn(text, "0123456789")]) return ms_filter_parse(&c->record.detail_filter, text, err);
+    int status = number(text, "--details", 64, &n, err);
+    c->record.details = (size_t)n;
+    return status;
+}
+
+/* -o: what it names, the verb knows. */
+static int output(struct ms_cmd *c, const char *text, struct ms_error *err) {
+    bool file = strchr(c->verb->options, OPT_FILE) != NULL;
+    if (file && !text) return ms_fail(err, MS_USAGE, "%s: -o FILE names the file to write", c->verb->name);
+    if (!text) return MS_OK;
+    bool format = c->json || strcmp(text, "table") == 0;
+    c->json = c->json && !file;
+    if (!file && !format) return ms_fail(err, MS_USAGE, "--output: no format '%s': table, json", text);
+    if (file && format)
+        return ms_fail(err, MS_USAGE, "%s: -o names a file here: one of this name is ./%s", c->verb->name, text);
+    if (file) c->record.file = text;
+    return MS_OK;
+}
+
 static int take_option(struct ms_cmd *c, int letter, const char *arg, struct ms_error *err) {
     uint64_t n = 0;
     int status = MS_OK;
     switch (letter) {
-    case 'o':
-        c->json = strcmp(arg, "json") == 0;
-        if (!c->json && strcmp(arg, "table") != 0)
-            return ms_fail(err, MS_USAGE, "--output: no format '%s': table, json", arg);
-        return MS_OK;
+    case OPT_COUNT: return number(arg, "--count", INT64_MAX, &c->record.count, err);
+    case OPT_MAX_BYTES: return max_bytes(c, arg, err);
+    case OPT_KEEP: return keep(c, arg, err);
+    case OPT_DETAILS: return details(c, arg, err);
+    case OPT_AT: c->at = arg; return MS_OK;
+    case OPT_FAIL_ON: c->fail_on_text = arg; return ms_filter_parse_changes(&c->fail_on, arg, err);
     case 'n':
         status = number(arg, "--limit", INT32_MAX, &n, err);
         if (status == MS_OK && n == 0) return ms_fail(err, MS_USAGE, "--limit: 0 rows show nothing");
@@ -187,6 +302,7 @@ static int take_option(struct ms_cmd *c, int letter, const char *arg, struct ms_
     case OPT_SVG: c->svg.path = arg; return MS_OK;
     case OPT_PNG: c->png.path = arg; return MS_OK;
     case OPT_HTML: c->html.path = arg; return MS_OK;
+    case OPT_PERFETTO: c->perfetto.path = arg; return MS_OK;
     case OPT_EXE: c->exe = arg; return MS_OK;
     case OPT_ONCE: c->once = true; return MS_OK;
     case OPT_RESIDENT: c->resident = c->style.resident = true; return MS_OK;
@@ -200,6 +316,17 @@ static int take_option(struct ms_cmd *c, int letter, const char *arg, struct ms_
         if (c->mode != MS_MODE_LIVE) return ms_fail(err, MS_USAGE, "--stop and --snapshot: give one, once");
         c->mode = letter == OPT_STOP ? MS_MODE_STOP : MS_MODE_SNAPSHOT;
         return MS_OK;
+    case OPT_SECONDS: return seconds(c, arg, err);
+    case OPT_WHEN: c->when = arg; return ms_filter_parse(&c->filter, arg, err);
+    case OPT_BUDGET:
+        if (c->budgets == sizeof c->budget / sizeof *c->budget)
+            return ms_fail(err, MS_USAGE, "--budget: more than %zu of them", c->budgets);
+        c->budget[c->budgets++] = arg;
+        return MS_OK;
+    case OPT_SET: return ms_doctor_set(&c->doctor, arg, err);
+    case OPT_RULE: return ms_doctor_choose(&c->doctor, arg, false, err);
+    case OPT_IGNORE: return ms_doctor_choose(&c->doctor, arg, true, err);
+    case OPT_UNUSED: c->unused = true; return MS_OK;
     case OPT_RANGE: return range(c, arg, err);
     case OPT_GROUP:
         status = number(arg, "--group", UINT32_MAX, &c->first, err);
@@ -228,7 +355,8 @@ static const struct ms_verb *verb_named(const char *name) {
 
 static int check_arguments(struct ms_cmd *c, int count, char **arg, const char *used, struct ms_error *err) {
     for (; *used; used++)
-        if (*used != 'h' && !strchr(c->verb->options, *used)) {
+        if (*used != 'h' && !strchr(c->verb->options, *used) &&
+            !(*used == 'o' && strchr(c->verb->options, OPT_FILE))) {
             const char *name = "?";
             for (const struct option *o = longs; o->name; o++)
                 if (o->val == *used) name = o->name;
@@ -240,6 +368,10 @@ static int check_arguments(struct ms_cmd *c, int count, char **arg, const char *
                        *c->verb->arguments ? " " : "", c->verb->arguments);
     if (count > 0) c->target = arg[0];
     if (count > 1) c->map = arg[1];
+    int own = strncmp(c->verb->arguments, "--", 2) != 0; /* arguments before the command */
+    if (strchr(c->verb->options, OPT_COMMAND) && count > own) c->command = arg + own;
+    if (count > 2) c->change = arg[2];
+    if (count > 3) c->operand = arg[3];
     return MS_OK;
 }
 
@@ -247,10 +379,12 @@ int ms_options_parse(struct ms_cmd *c, int argc, char **argv, struct ms_error *e
     char used[128] = "";
     size_t uses = 0;
     bool help = false, wide = false, version = false;
+    const char *out = NULL;
     int status = MS_OK, letter, deferred = MS_OK;
     terminal(c);
     opterr = 0;
     c->interval = 1;
+    ms_doctor_init(&c->doctor);
     while ((letter = getopt_long(argc, argv, ":o:n:s:f:i:wh", longs, NULL)) != -1) {
         if (letter == '?' || letter == ':') {
             const char *what = argv[optind - 1];
@@ -264,6 +398,7 @@ int ms_options_parse(struct ms_cmd *c, int argc, char **argv, struct ms_error *e
         help = help || letter == 'h';
         wide = wide || letter == 'w';
         version = version || letter == OPT_VERSION;
+        if (letter == 'o') out = optarg, c->json = strcmp(optarg, "json") == 0; /* for errors before the verb is known */
         status = take_option(c, letter, optarg, err);
         if (status) return status;
     }
@@ -282,8 +417,10 @@ int ms_options_parse(struct ms_cmd *c, int argc, char **argv, struct ms_error *e
     }
     if (wide) c->style.width = 0;
     status = check_arguments(c, argc - optind, argv + optind, used, err);
+    if (status == MS_OK) status = output(c, out, err);
     if (status == MS_OK) status = ms_output_open(&c->svg, err);
     if (status == MS_OK) status = ms_output_open(&c->png, err);
     if (status == MS_OK) status = ms_output_open(&c->html, err);
+    if (status == MS_OK) status = ms_output_open(&c->perfetto, err);
     return status;
 }

@@ -9,6 +9,13 @@
  * The process that stops or copies a target for --stop and --snapshot (freeze/) has a filter of its own: it may trace and
  * send signals, but not write to the memory of a target.
  *
+ * The process that parses debug information (confine.h) may do next to nothing: have memory of its own, none of it
+ * executable or a file's, write to what it has open, and end.  All else fails with EPERM: libraries take no for an answer, and
+ * whoever took the process over learns as much.
+ *
+ * The process that writes a recording (record/) is refused all of this, and every opening of a file: it writes to what it has
+ * open.
+ *
  * If the kernel has no seccomp the tool does not run: a promise that is not kept is worth nothing.
  */
 #include "sandbox.h"
@@ -21,6 +28,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -107,13 +115,46 @@ static void add(struct program *p, const struct sock_filter *steps, size_t n) {
         add(&p, steps, sizeof steps / sizeof *steps);                                                        \
     } while (0)
 
-static struct program build(enum ms_sandbox kind) {
+/* Afterwards the number of the system call is loaded, and is one of this ABI. */
+static struct program begin(void) {
     struct program p = {.count = 0};
-    uint32_t self = (uint32_t)getpid();
     ADD(LOAD(offsetof(struct seccomp_data, arch)), IF(BPF_JEQ, MS_ARCH, 1, 0),
         RETURN(SECCOMP_RET_KILL_PROCESS));
     ADD(LOAD(offsetof(struct seccomp_data, nr)));
     ADD(IF(BPF_JGE, 0x40000000, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS)); /* x32 */
+    return p;
+}
+
+/* All that a parser may do, besides having memory that is neither a file's nor executable. */
+static const int allowed[] = {
+    SYS_brk,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_write,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_futex,
+    /* of sanitizers: */
+    SYS_sched_yield,
+    SYS_sigaltstack,
+};
+
+static struct program build_parser(void) {
+    struct program p = begin();
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        ADD(IF(BPF_JEQ, allowed[i], 0, 1), RETURN(SECCOMP_RET_ALLOW));
+    ADD(IF(BPF_JEQ, SYS_mprotect, 0, 4), ARG(2), IF(BPF_JSET, PROT_EXEC, 1, 0), RETURN(SECCOMP_RET_ALLOW),
+        REFUSE);
+    ADD(IF(BPF_JEQ, SYS_mmap, 0, 5), ARG(2), IF(BPF_JSET, PROT_EXEC, 3, 0), ARG(3),
+        IF(BPF_JSET, MAP_ANONYMOUS, 0, 1), RETURN(SECCOMP_RET_ALLOW));
+    ADD(REFUSE);
+    return p;
+}
+
+static struct program build(enum ms_sandbox kind) {
+    struct program p = begin();
+    uint32_t self = (uint32_t)getpid();
     if (kind == MS_SANDBOX_KEEPER) { /* may trace, but not write: */
         ADD(IF(BPF_JEQ, SYS_ptrace, 0, 6), ARG(0), IF(BPF_JEQ, PTRACE_POKETEXT, 3, 0),
             IF(BPF_JEQ, PTRACE_POKEDATA, 2, 0), IF(BPF_JEQ, PTRACE_POKEUSER, 1, 0),
@@ -129,6 +170,17 @@ static struct program build(enum ms_sandbox kind) {
     ADD(IF(BPF_JEQ, SYS_tgkill, 0, 4), ARG(0), IF(BPF_JEQ, self, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE);
     ADD(IF(BPF_JEQ, SYS_tkill, 0, 4), ARG(0), IF(BPF_JEQ, self, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE);
     ADD(IF(BPF_JEQ, SYS_prlimit64, 0, 4), ARG(0), IF(BPF_JEQ, 0, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE);
+    if (kind == MS_SANDBOX_SCRIBE) { /* files: none that is not open */
+        static const int opening[] = {SYS_openat, SYS_process_vm_readv,
+#ifdef SYS_open
+                                      SYS_open,
+#endif
+        };
+        for (size_t i = 0; i < sizeof opening / sizeof *opening; i++)
+            ADD(IF(BPF_JEQ, opening[i], 0, 1), REFUSE);
+        ADD(RETURN(SECCOMP_RET_ALLOW));
+        return p;
+    }
     /* files: for reading only */
     ADD(IF(BPF_JEQ, SYS_openat, 0, 4), ARG(2), IF(BPF_JSET, WRITING, 0, 1), REFUSE,
         RETURN(SECCOMP_RET_ALLOW));
@@ -140,7 +192,7 @@ static struct program build(enum ms_sandbox kind) {
 }
 
 int ms_sandbox_enter(enum ms_sandbox kind, struct ms_error *err) {
-    struct program p = build(kind);
+    struct program p = kind == MS_SANDBOX_PARSER ? build_parser() : build(kind);
     struct sock_fprog prog = {.len = p.count, .filter = p.step};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return ms_fail(err, MS_INTERNAL, "no_new_privs: %s", strerror(errno));

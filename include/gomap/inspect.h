@@ -378,8 +378,9 @@ struct gomap_event {
     uint64_t map_id;
     uint32_t kind; /* GOMAP_EV_* */
     uint32_t thread; /* of the kernel, that recorded it */
-    uint64_t a,
-        b; /* grow, shrink: groups before and after; madvise, retire: address and bytes; free: entries, address of the map */
+    /* grow, shrink: groups before and after; madvise, retire: address and bytes; free: entries, address of the
+     * map; else 0 or named in docs */
+    uint64_t a, b;
 };
 
 struct gomap_root {

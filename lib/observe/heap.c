@@ -16,9 +16,16 @@
 
 struct pile {
     uint64_t bytes, table;       /* all; of the table */
-    uint64_t entries, waste;     /* waste: empty slots, padding, room in pools */
+    uint64_t entries, waste;     /* waste: what carries no entry, as mapscope has it (scope/view/totals.c) */
     const uint8_t *from[2], *to[2]; /* where tables lie */
 };
+
+/* All but the header, the slots of entries with their share of the metadata, and what entries have out of line. */
+static uint64_t waste_of(const struct pile *p, uint64_t header, uint64_t slots, uint64_t payload, uint64_t meta, uint64_t cells) {
+    uint64_t share = p->entries < slots ? (uint64_t)((double)meta * ((double)p->entries / (double)slots)) : meta;
+    uint64_t used = header + p->entries * payload + share + cells;
+    return p->bytes > used ? p->bytes - used : 0;
+}
 
 /* Words of a map that its thread may be writing: the figures may be of two moments. */
 #define READS_WHAT_IS_WRITTEN __attribute__((no_sanitize("thread"))) /* on purpose: see above */
@@ -29,27 +36,21 @@ READS_WHAT_IS_WRITTEN static void pile_of_gomap(const struct gomap *m, struct pi
     uint64_t slots = m->mode == GOMAP_MODE_EMPTY ? 0 : m->mode == GOMAP_MODE_SMALL ? m->cap : m->ngroups * GOMAP_GROUP_SLOTS;
     uint64_t table = s ? s->hi_bytes : slots ? gomap_inspect_small_bytes(d, m->cap) : 0;
     uint64_t meta = m->mode >= GOMAP_MODE_BLOCK ? gomap__quads(m->ngroups) * (64 + sizeof(uintptr_t)) : slots ? 16 : 0;
-    uint64_t live = m->count - (s ? s->chained : 0);
-    if (live > slots) live = slots;
     *out = (struct pile){.bytes = sizeof *m + table, .table = table, .entries = m->count};
-    out->waste = table > live * d->slot_size + meta ? table - live * d->slot_size - meta : 0;
     out->from[0] = m->mode == GOMAP_MODE_RANGE && s ? s->range_base : m->meta;
     out->to[0] = out->from[0] + (m->mode == GOMAP_MODE_RANGE && s ? s->range_bytes : table);
-    if (!s) return;
-    uint64_t pool = s->arena_bytes + s->loose_bytes, used = s->node_bytes + s->cell_bytes + s->string_bytes;
-    out->bytes += s->size + s->lo_bytes + pool;
-    out->waste += pool > used ? pool - used : 0;
+    if (s) out->bytes += s->size + s->lo_bytes + s->arena_bytes + s->loose_bytes;
+    out->waste = waste_of(out, sizeof *m + (s ? s->size : 0), slots, d->slot_key_size + d->slot_val_size, meta,
+                          s ? s->cell_bytes + s->string_bytes : 0);
 }
 
 READS_WHAT_IS_WRITTEN static void pile_of_classic(const struct gomap_classic *m, struct pile *out) {
     const struct gomap_classic_desc *d = m->desc;
-    uint64_t n = m->h.buckets ? UINT64_C(1) << m->h.B : 0, slots = n * GOMAP_BUCKET_SLOTS, live = (uint64_t)m->h.count;
-    uint64_t spare = m->array_buckets > n ? m->array_buckets - n : 0;
+    uint64_t n = m->h.buckets ? UINT64_C(1) << m->h.B : 0, slots = n * GOMAP_BUCKET_SLOTS;
     uint64_t chained = (m->overflow_count + m->old_overflow_count) * (d->bucket_size + sizeof(struct gomap_loose));
-    if (live > slots) live = slots;
     *out = (struct pile){.bytes = m->size + m->array_bytes + m->old_bytes + m->held_bytes + chained + m->cell_bytes,
                          .table = m->array_bytes, .entries = (uint64_t)m->h.count};
-    out->waste = (slots - live) * (d->key_slot + d->elem_slot) + spare * d->bucket_size;
+    out->waste = waste_of(out, m->size, slots, d->key_slot + d->elem_slot, n * (GOMAP_BUCKET_KEYS + sizeof(void *)), m->cell_bytes);
     out->from[0] = m->h.buckets, out->to[0] = m->h.buckets + (m->h.buckets ? m->array_bytes : 0);
     out->from[1] = m->h.oldbuckets, out->to[1] = m->h.oldbuckets + (m->h.oldbuckets ? m->old_bytes : 0);
 }

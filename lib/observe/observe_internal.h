@@ -23,6 +23,8 @@ enum { STACK_MAX = 64 };
 unsigned gomap__stack(uint64_t pc[STACK_MAX]);
 /* Before the first: unwinders load libraries, which is nothing to do amid a write. */
 void gomap__stack_prepare(void);
+/* unwinder.c, if it is part of this program.  NULL: there is none. */
+int (*gomap__find_unwinder(void))(void **, int) __attribute__((weak));
 
 /* ---- label.c ------------------------------------------------------------------------------------ */
 /* The pairs of this thread as key NUL value NUL ..., innermost first, keys once; bytes written, 0: none. */

@@ -3,7 +3,7 @@
  * Three ways, the first that works (times of 20 frames; script/bench observe):
  *
  *   frame pointers     0.05 us   if the library was built with them (-Dframe_pointers=true) and its callers were too
- *   libunwind           0.2 us   if the machine has it; taken by dlopen, since linking it would replace backtrace()
+ *   libunwind           0.2 us   if the machine has it and the library is the shared one (unwinder.c)
  *   backtrace of glibc   10 us   always there
  *
  * A frame pointer is believed if it lies further up in this thread's stack and its return address in code.
@@ -11,23 +11,11 @@
 #define _GNU_SOURCE
 #include "observe_internal.h"
 
-#include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
 #include <pthread.h>
 
-/* Weak: a static program has no dlopen, and none must be linked into it. */
-extern __typeof__(dlopen) dlopen __attribute__((weak));
-extern __typeof__(dlsym) dlsym __attribute__((weak));
-
-static int (*unw_backtrace)(void **, int);
-
-/* Threads of libunwind's end with a lock that ThreadSanitizer, which has left the thread by then, cannot watch. */
-#ifdef __SANITIZE_THREAD__
-enum { THREAD_SANITIZER = 1 };
-#else
-enum { THREAD_SANITIZER = 0 };
-#endif
+static int (*unwind)(void **, int) = backtrace;
 
 #ifdef GOMAP_FRAME_POINTERS
 static uintptr_t code[2] = {UINTPTR_MAX, 0}; /* all executable segments lie between */
@@ -74,9 +62,8 @@ static unsigned walk_frames(uint64_t *pc, bool *whole) {
 
 void gomap__stack_prepare(void) {
     void *frames[4];
-    void *lib = dlopen && dlsym && !THREAD_SANITIZER ? dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL) : NULL;
-    if (lib) *(void **)&unw_backtrace = dlsym(lib, "unw_backtrace");
-    (void)(unw_backtrace ? unw_backtrace(frames, 4) : backtrace(frames, 4)); /* both allocate at first use */
+    if (gomap__find_unwinder && gomap__find_unwinder()) unwind = gomap__find_unwinder();
+    (void)unwind(frames, 4); /* what it allocates at first use */
 #ifdef GOMAP_FRAME_POINTERS
     dl_iterate_phdr(span_code, NULL);
 #endif
@@ -91,7 +78,7 @@ unsigned gomap__stack(uint64_t pc[STACK_MAX]) {
     if (whole) return out;
     out = 0;
 #endif
-    int n = unw_backtrace ? unw_backtrace(frames, STACK_MAX + 1) : backtrace(frames, STACK_MAX + 1);
+    int n = unwind(frames, STACK_MAX + 1);
     for (int i = 1; i < n; i++) /* 0: this function */
         pc[out++] = (uint64_t)(uintptr_t)frames[i] - 1;
     return out;

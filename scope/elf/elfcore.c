@@ -179,7 +179,7 @@ static void take_segment(struct ms_elfcore *c, const Elf64_Phdr *p) {
         have = there;
     }
     if (have && (p->p_flags & PF_W)) c->private = true;
-    c->segment[c->segments++] = (struct ms_core_segment){p->p_vaddr, size, p->p_offset, have};
+    c->segment[c->segments++] = (struct ms_core_segment){p->p_vaddr, size, p->p_offset, have, p->p_flags};
 }
 
 static enum ms_core_kind take_headers(struct ms_elfcore *c, const Elf64_Ehdr *h) {

@@ -25,6 +25,7 @@ enum ms_core_kind {
 /* Memory [addr, addr + size), of which the file has the first `have` bytes at `offset`. */
 struct ms_core_segment {
     uint64_t addr, size, offset, have;
+    uint32_t flags; /* PF_R, PF_W, PF_X */
 };
 
 /* Where a file was mapped; path lies in the core's own copy of the note. */

@@ -1,9 +1,11 @@
 /* godwarf.h - what the debug information of a Go program says: globals with their types, the fields of structs, what
  * closures hold.
  *
+ * Parsing happens elsewhere (goparse.h, in a process of its own); here its table is checked once and then asked.
+ *
  * All addresses are those of the file; the caller adds the bias of a position independent program.  Types are named
- * by the offset of their entry.  Names point into the debug information and live until it is closed.  What is
- * damaged is left out, never reported: every address found here is checked against memory by its user.
+ * by the offset of their entry.  Names point into the table and live as long as it.  What is damaged is left out,
+ * never reported: every address found here is checked against memory by its user.
  */
 #ifndef MS_GODWARF_H
 #define MS_GODWARF_H
@@ -15,8 +17,8 @@
 struct ms_godwarf;
 
 struct ms_goglobal {
-    const char *name; /* "main.users" */
-    uint64_t addr, type;
+    uint64_t addr;
+    uint32_t type, name; /* name: "main.users", for ms_godwarf_name */
 };
 
 /* Go's kinds of types, as reflect numbers them. */
@@ -49,9 +51,11 @@ struct ms_godie {
 
 typedef bool (*ms_gomember_fn)(void *ctx, const char *name, uint64_t offset, uint64_t type);
 
-/* The debug information of the file behind fd, which stays the caller's and open; NULL: there is none of Go's. */
-struct ms_godwarf *ms_godwarf_open(int fd);
+/* Over a table that ms_goparse wrote, or somebody who says so: it is looked through once.  NULL: it is none, or not
+ * sound.  The bytes stay the caller's, aligned to 8, and must not change until it is closed. */
+struct ms_godwarf *ms_godwarf_open(const void *table, size_t bytes);
 void ms_godwarf_close(struct ms_godwarf *d);
+const char *ms_godwarf_name(const struct ms_godwarf *d, uint32_t name);
 
 /* Globals that lie at an address, ascending. */
 const struct ms_goglobal *ms_godwarf_globals(const struct ms_godwarf *d, size_t *count);

@@ -8,7 +8,9 @@
  *   pcdata   sequences of (value delta zigzag varint, pc delta varint); value delta 0 ends it
  *   functab  nfunc x (entry u32, record u32), one more entry for the end; records lie behind, from functab
  *
- *   record   entry u32, name i32, args i32, deferreturn u32, pcsp u32, pcfile u32, pcln u32, npcdata u32, cu u32
+ *   record   entry u32, name i32, args i32, deferreturn u32, pcsp u32, pcfile u32, pcln u32, npcdata u32, cu u32,
+ *            first line i32 (1.20 and later), id u8, flags u8, 0, nfuncdata u8,
+ *            npcdata x u32 (a pcdata sequence each; 0: none), nfuncdata x u32 (from moduledata.gofunc; ~0: none)
  *
  * A pcdata sequence is walked from the function's entry to the pc asked for: it starts at value -1 and each step
  * says which value holds up to which pc.
@@ -20,7 +22,16 @@
 
 enum { HEADER = 72, FUNCTIONS_MAX = 16 << 20, STEPS_MAX = 1 << 16, CHUNK = 64, NAMES_STEP = 1 << 16 };
 enum { NAMES_MAX = 1 << 30 };
-enum { RECORD_NAME = 4, RECORD_PCSP = 16, RECORD_PCFILE = 20, RECORD_PCLN = 24, RECORD_CU = 32 };
+enum {
+    RECORD_NAME = 4,
+    RECORD_ARGS = 8,
+    RECORD_PCSP = 16,
+    RECORD_PCFILE = 20,
+    RECORD_PCLN = 24,
+    RECORD_NPCDATA = 28,
+    RECORD_CU = 32
+};
+enum { RECORD_BYTES_118 = 40, RECORD_BYTES = 44, TABLES_MAX = 64 };
 
 static bool get(const struct ms_gopclntab *t, uint64_t addr, void *buf, size_t len) {
     return t->mem.get(t->mem.ctx, addr, buf, len);
@@ -54,6 +65,7 @@ bool ms_gopclntab_open(struct ms_gopclntab *t, struct ms_bytes mem, uint64_t add
     *t = (struct ms_gopclntab){.mem = mem, .addr = addr, .text = text};
     if (!get(t, addr, h, sizeof h)) return false;
     memcpy(&magic, h, 4);
+    t->record_bytes = magic == 0xfffffff0 ? RECORD_BYTES_118 : RECORD_BYTES;
     if ((magic != 0xfffffff0 && magic != 0xfffffff1) || h[4] || h[5] || h[7] != 8) return false;
     t->functions = word(h + 8);
     if (t->functions == 0 || t->functions > FUNCTIONS_MAX) return false;
@@ -184,6 +196,32 @@ bool ms_gopclntab_frame(const struct ms_gopclntab *t, const struct ms_gofunc *f,
     int32_t value;
     if (!field(t, f, RECORD_PCSP, &at) || !value_at(t, f, at, pc, &value) || value < 0) return false;
     *bytes = (uint32_t)value;
+    return true;
+}
+
+bool ms_gopclntab_pcdata(const struct ms_gopclntab *t, const struct ms_gofunc *f, unsigned table, uint64_t pc,
+                         int32_t *value) {
+    uint32_t tables, at;
+    if (!field(t, f, RECORD_NPCDATA, &tables) || tables > TABLES_MAX) return false;
+    *value = -1;
+    if (table >= tables) return true;
+    if (!field(t, f, t->record_bytes + 4 * table, &at)) return false;
+    return at == 0 || value_at(t, f, at, pc, value);
+}
+
+bool ms_gopclntab_funcdata(const struct ms_gopclntab *t, const struct ms_gofunc *f, unsigned number,
+                           uint32_t *offset) {
+    uint32_t tables, last;
+    if (!field(t, f, RECORD_NPCDATA, &tables) || tables > TABLES_MAX) return false;
+    if (!field(t, f, t->record_bytes - 4, &last)) return false;
+    *offset = UINT32_MAX;
+    return number >= last >> 24 || field(t, f, t->record_bytes + 4 * (tables + number), offset);
+}
+
+bool ms_gopclntab_args(const struct ms_gopclntab *t, const struct ms_gofunc *f, int32_t *bytes) {
+    uint32_t raw;
+    if (!field(t, f, RECORD_ARGS, &raw)) return false;
+    *bytes = (int32_t)raw;
     return true;
 }
 

@@ -13,6 +13,7 @@ struct ms_gopclntab {
     struct ms_bytes mem;
     uint64_t addr; /* of the header */
     uint64_t text; /* code addresses are stored as distances from here */
+    uint32_t record_bytes; /* of a function's record; its tables' places lie behind */
     uint64_t functions;
     uint64_t names, files_of, files, pcdata, functab; /* addresses of the parts */
     uint32_t *entry;                                  /* distance of each function from text, ascending */
@@ -36,6 +37,17 @@ bool ms_gopclntab_name(const struct ms_gopclntab *t, const struct ms_gofunc *f, 
 /* Bytes of the frame of f at pc, the return address not counted; false: not told. */
 bool ms_gopclntab_frame(const struct ms_gopclntab *t, const struct ms_gofunc *f, uint64_t pc,
                         uint32_t *bytes);
+/* Tables that the compiler writes beside a function: values by code address, and data by number. */
+enum { MS_GOPCDATA_STACKMAP = 1 };
+enum { MS_GOFUNCDATA_ARGS = 0, MS_GOFUNCDATA_LOCALS = 1, MS_GOFUNCDATA_OBJECTS = 2 };
+/* The value of a table at pc; -1: it has no such table.  False: not told. */
+bool ms_gopclntab_pcdata(const struct ms_gopclntab *t, const struct ms_gofunc *f, unsigned table, uint64_t pc,
+                         int32_t *value);
+/* Where data of that number is, from moduledata.gofunc; UINT32_MAX: it has none.  False: not told. */
+bool ms_gopclntab_funcdata(const struct ms_gopclntab *t, const struct ms_gofunc *f, unsigned number,
+                           uint32_t *offset);
+/* Bytes of its arguments and results on the stack; INT32_MIN: they depend on the call. */
+bool ms_gopclntab_args(const struct ms_gopclntab *t, const struct ms_gofunc *f, int32_t *bytes);
 /* Line of pc and path of its file, cut to the room. */
 bool ms_gopclntab_line(const struct ms_gopclntab *t, const struct ms_gofunc *f, uint64_t pc, char *file,
                        size_t room, unsigned *line);

@@ -53,15 +53,36 @@ static void root_parts(const struct ms_goarea *a, const struct ms_gotarget *t, u
     part[1][1] = a->end;
 }
 
-void ms_gograph_roots(struct ms_go *go, const struct ms_gotarget *t, ms_goedge *fn, void *ctx) {
+enum ms_goroot ms_gograph_root(struct ms_go *go, uint64_t word) {
+    const struct ms_goarea *a = word ? ms_goheap_find(go, word) : NULL;
+    if (!a) return MS_GO_OF_RUNTIME;
+    return a->kind == MS_GO_DATA && ms_goroots_internal(go, word) ? MS_GO_OF_RUNTIME : MS_GO_OF_PROGRAM;
+}
+
+struct chosen {
+    struct ms_go *go;
+    enum ms_goroot kind;
+    ms_goedge *fn;
+    void *ctx;
+};
+
+static void choose(void *ctx, uint64_t word, uint64_t value) {
+    struct chosen *c = ctx;
+    if (ms_gograph_root(c->go, word) == c->kind) c->fn(c->ctx, word, value);
+}
+
+void ms_gograph_roots(struct ms_go *go, enum ms_goroot kind, const struct ms_gotarget *t, ms_goedge *fn,
+                      void *ctx) {
+    struct chosen chosen = {go, kind, fn, ctx};
     for (size_t i = 0; i < go->heap.areas && !go->gone; i++) {
         const struct ms_goarea *a = &go->heap.area[i];
         uint64_t part[2][2];
-        if (a->kind == MS_GO_HEAP) continue;
+        if (a->kind == MS_GO_HEAP || (a->kind == MS_GO_STACK && kind != MS_GO_OF_PROGRAM)) continue;
         root_parts(a, t, part);
-        for (int k = 0; k < 2; k++) ms_gograph_words(go, a, part[k][0], part[k][1], fn, ctx);
+        for (int k = 0; k < 2; k++) ms_gograph_words(go, a, part[k][0], part[k][1], choose, &chosen);
     }
-    for (size_t i = 0; i < go->walk.outside_count; i++) fn(ctx, 0, go->walk.outside[i]);
+    for (size_t i = 0; i < go->walk.outside_count && kind == MS_GO_OF_RUNTIME; i++)
+        fn(ctx, 0, go->walk.outside[i]);
 }
 
 uint32_t ms_gograph_at(struct ms_go *go, uint64_t addr) {
@@ -95,6 +116,13 @@ static void meet_leaf(struct ms_goreach *r, const struct ms_goarea *a, uint64_t 
     r->objects++;
 }
 
+static void meet_object(struct ms_goreach *r, const struct ms_goarea *a, uint32_t object) {
+    if (test_and_set(r->met, object)) return;
+    r->order[r->count++] = object;
+    r->bytes += a->elem;
+    r->objects++;
+}
+
 static void meet(void *ctx, uint64_t word, uint64_t value) {
     struct ms_goreach *r = ctx;
     const struct ms_goarea *a = ms_goheap_find(r->go, value);
@@ -105,10 +133,13 @@ static void meet(void *ctx, uint64_t word, uint64_t value) {
         return;
     }
     uint32_t object = (uint32_t)ms_goarea_object(a, value);
-    if ((object == r->target.object && !r->open && !r->target.part) || test_and_set(r->met, object)) return;
-    r->order[r->count++] = object;
-    r->bytes += a->elem;
-    r->objects++;
+    if (object == r->target.object && !r->open && !r->target.part) return;
+    if (r->waits && r->go->heap.internal[object / 64] >> (object % 64) & 1) {
+        MS_ROOM(r->late, r->late_count, r->late_room);
+        r->late[r->late_count++] = object;
+        return;
+    }
+    meet_object(r, a, object);
 }
 
 /* Pointers to leaves in words the walk had no reason to mark. */
@@ -125,21 +156,27 @@ static void meet_leaves(struct ms_goreach *r, const struct ms_goarea *a, uint64_
     }
 }
 
+void ms_goreach_words(struct ms_goreach *r, const struct ms_goarea *a, uint64_t from, uint64_t to) {
+    ms_gograph_words(r->go, a, from, to, meet, r);
+    meet_leaves(r, a, from, to);
+}
+
 static void go_through(struct ms_goreach *r, uint32_t object) {
     const struct ms_goarea *a = ms_goheap_area_of(r->go, object);
     const struct ms_gotarget *t = &r->target;
-    if (!a) return;
+    if (!a || (r->closed && r->closed[object / 64] >> (object % 64) & 1)) return;
     uint64_t base = a->start + (object - a->first_object) * a->elem, end = base + a->elem;
     bool around = object == t->object && t->part;
-    uint64_t part[2][2] = {{base, around ? t->header : end}, {around ? t->header_end : end, end}};
-    for (int k = 0; k < 2; k++) {
-        ms_gograph_words(r->go, a, part[k][0], part[k][1], meet, r);
-        meet_leaves(r, a, part[k][0], part[k][1]);
-    }
+    ms_goreach_words(r, a, base, around ? t->header : end);
+    ms_goreach_words(r, a, around ? t->header_end : end, end);
 }
 
+void ms_goreach_value(struct ms_goreach *r, uint64_t value) { meet(r, 0, value); }
+
+void ms_goreach_object(struct ms_goreach *r, uint32_t object) { go_through(r, object); }
+
 /* All that the objects from `done` on lead to, level by level. */
-static void drain(struct ms_goreach *r, size_t done) {
+void ms_goreach_drain(struct ms_goreach *r, size_t done) {
     while (done < r->count && !r->go->gone) {
         MS_ROOM(r->level, r->levels, r->level_room);
         r->level[r->levels++] = done;
@@ -158,12 +195,24 @@ static void number_leaves(struct ms_goreach *r) {
     r->leaf = ms_alloc((size_t)(n / 64 + 1) * sizeof *r->leaf);
 }
 
-void ms_goreach_run(struct ms_goreach *r, struct ms_go *go, const struct ms_gotarget *t, bool want_leaves) {
+void ms_goreach_init(struct ms_goreach *r, struct ms_go *go, const struct ms_gotarget *t, bool want_leaves) {
     *r = (struct ms_goreach){.go = go, .target = *t};
     r->met = ms_alloc((size_t)(go->heap.objects / 64 + 1) * sizeof *r->met);
     r->order = ms_alloc((size_t)(go->heap.objects + 1) * sizeof *r->order);
     if (want_leaves) number_leaves(r);
-    ms_gograph_roots(go, t, meet, r);
+}
+
+bool ms_goreach_has(const struct ms_goreach *r, uint64_t addr) {
+    const struct ms_goarea *a = ms_goheap_find(r->go, addr);
+    if (!a || a->kind != MS_GO_HEAP) return false;
+    uint64_t n = a->noscan ? r->leaf_base[a - r->go->heap.area] + (addr - a->start) / a->elem
+                           : ms_goarea_object(a, addr);
+    const uint64_t *bits = a->noscan ? r->leaf : r->met;
+    return bits && bits[n / 64] >> (n % 64) & 1;
+}
+
+void ms_goreach_run(struct ms_goreach *r, struct ms_go *go, const struct ms_gotarget *t, bool want_leaves) {
+    ms_goreach_init(r, go, t, want_leaves);
     for (size_t i = 0; want_leaves && i < go->heap.areas; i++) {
         const struct ms_goarea *a = &go->heap.area[i];
         uint64_t part[2][2];
@@ -171,7 +220,15 @@ void ms_goreach_run(struct ms_goreach *r, struct ms_go *go, const struct ms_gota
         root_parts(a, t, part);
         for (int k = 0; k < 2; k++) meet_leaves(r, a, part[k][0], part[k][1]);
     }
-    drain(r, 0);
+    for (enum ms_goroot kind = 0; kind < MS_GO_ROOTS; kind++) {
+        size_t done = r->count;
+        r->first_level[kind] = r->levels;
+        r->waits = kind == MS_GO_OF_PROGRAM;
+        for (size_t i = 0; i < r->late_count && !r->waits; i++)
+            meet_object(r, ms_goheap_area_of(go, r->late[i]), r->late[i]);
+        ms_gograph_roots(go, kind, t, meet, r);
+        ms_goreach_drain(r, done);
+    }
 }
 
 void ms_goreach_through(struct ms_goreach *r) {
@@ -187,12 +244,14 @@ void ms_goreach_through(struct ms_goreach *r) {
         ms_gograph_words(go, a, t->header, ms_min(t->header_end, a->end), meet, r);
         meet_leaves(r, a, t->header, ms_min(t->header_end, a->end));
     }
-    drain(r, done);
+    ms_goreach_drain(r, done);
 }
 
 void ms_goreach_free(struct ms_goreach *r) {
     free(r->met);
     free(r->leaf);
+    free(r->closed);
+    free(r->late);
     free(r->leaf_base);
     free(r->order);
     free(r->level);

@@ -8,7 +8,7 @@
  *                    seed, and pointers where a header has them (Go 1.22 and later).
  *
  * The shape of a Swiss map closes on itself: the entries of its tables add up to its own count, and tables say where
- * in the directory they stand.  A classic map: its buckets are the start of an object, of a size that its B gives.
+ * in the directory they stand; each table looked at costs of the walk's budget.  A classic map: its buckets are the start of an object, of a size that its B gives.
  */
 #include "goruntime.h"
 
@@ -70,6 +70,7 @@ static bool is_swiss(struct ms_go *go, const uint8_t *raw, bool may_be_empty) {
         struct table t;
         uint64_t at;
         if (looked == TABLES_LOOKED_AT) return sum <= used;
+        if (!ms_go_afford(go)) return false;
         if (!ms_gomem_word(go, tables + 8 * i, &at) || !read_table(go, at, &t)) return false;
         if (t.depth > depth || t.index != (int64_t)i) return false;
         sum += t.used;
@@ -150,7 +151,7 @@ ms_gotid ms_goguess_map_type(struct ms_go *go, uint64_t addr) {
     if (!a || a->kind != MS_GO_HEAP || a->noscan || !go->layout.heap_bits || a->bits) return 0;
     start = ms_goarea_base(a, group);
     if (a->large)
-        rtype = a->large_type;
+        rtype = ms_goheap_large_type(go, a);
     else if (!ms_gomem_word(go, start, &rtype))
         return 0;
     return ms_gotype_map_of_group(go, rtype);
@@ -167,8 +168,10 @@ static bool is_entry(const struct ms_go *go, uint64_t pc) {
 ms_gotid ms_goguess_object(struct ms_go *go, const struct ms_goarea *a, uint64_t base, uint64_t *at) {
     uint64_t first;
     *at = base;
-    if (go->layout.heap_bits && a->large)
-        return ms_gomodule_of_type(go, a->large_type) ? ms_gotype_at(go, a->large_type) : 0;
+    if (go->layout.heap_bits && a->large) {
+        uint64_t type = ms_goheap_large_type(go, a);
+        return ms_gomodule_of_type(go, type) ? ms_gotype_at(go, type) : 0;
+    }
     if (!ms_gomem_word(go, base, &first)) return 0;
     if (go->layout.heap_bits && !a->bits) {
         *at = base + MS_GO_PTR;

@@ -2,9 +2,8 @@
  *
  *   mheap_.allspans -> mspan: startAddr, npages, elemsize, nelems, spanclass (lowest bit: objects without pointers)
  *
- * Only spans in use for objects count (state 1; stacks have 2).  Areas are sorted once and searched by address; the
- * spans of a heap of many gigabytes are a few hundred thousand.  Objects and words are numbered in the order of
- * areas, so that "which object is this" and "was this word seen" are an array each.
+ * Only spans in use for objects count (state 1; stacks have 2).  Each becomes an area; goarea.c sorts them, numbers
+ * their objects and words, so that "which object is this" and "was this word seen" are an array each, and finds them.
  *
  * Where the pointer bits lie, one a word of the heap:
  *
@@ -20,16 +19,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     SPAN_BYTES = 256, /* read of an mspan; its fields lie within */
     BATCH = 1024,
     IN_USE = 1,
-    SMALL_BITS_MAX = 512, /* objects up to here have their pointer bits in the span */
+    SMALL_BITS_MAX = 512, /* objects up to here, of 64 words, have their pointer bits in the span */
     INLINE_MARKS = 128,
     INLINE_MARKS_FROM = 16,
     WORDS_MOST = 64, /* asked for at once */
-    LARGE = 1 << 20, /* bytes of an area; few spans have so many */
+    LARGE_TABLE = 4 << 20,
 };
 #define ARENA_BYTES (UINT64_C(1) << 26)
 #define ARENA_WORDS (ARENA_BYTES / MS_GO_PTR)
@@ -37,8 +38,6 @@ enum {
 #define NO_MORE_AT  (ARENA_WORDS / 8)
 #define SPANS_MAX   (UINT64_C(1) << 27)
 #define PAGES_MAX   (UINT64_C(1) << 28) /* 2 TiB in one span */
-#define WORDS_MAX   (UINT64_C(1) << 35)
-#define OBJECTS_MAX (UINT64_C(1) << 30)
 
 static uint64_t get(const uint8_t *raw, uint32_t at, unsigned bytes) {
     uint64_t v = 0;
@@ -50,6 +49,12 @@ static struct ms_goarea *add_area(struct ms_goheap *h) {
     MS_ROOM(h->area, h->areas, h->room);
     h->area[h->areas] = (struct ms_goarea){0};
     return &h->area[h->areas++];
+}
+
+static void note_special(struct ms_goheap *h, uint64_t first) {
+    if (!first) return;
+    MS_ROOM(h->special, h->specials, h->special_room);
+    h->special[h->specials++] = first;
 }
 
 static void take_span(struct ms_go *go, uint64_t span, const uint8_t *raw) {
@@ -67,11 +72,10 @@ static void take_span(struct ms_go *go, uint64_t span, const uint8_t *raw) {
                             .end = start + count * elem,
                             .elem = elem,
                             .span = span,
-                            .specials = get(raw, l->span_specials, 8),
                             .kind = MS_GO_HEAP,
                             .noscan = class & 1,
                             .large = class >> 1 == 0};
-    if (a->large && l->span_largetype != MS_GO_NONE) a->large_type = get(raw, l->span_largetype, 8);
+    note_special(&go->heap, get(raw, l->span_specials, 8));
     if (!l->heap_bits || a->noscan || elem > SMALL_BITS_MAX) return;
     a->bits = start + bytes - bytes / 64;
     if (l->inline_marks && elem >= INLINE_MARKS_FROM) a->bits -= INLINE_MARKS;
@@ -108,42 +112,14 @@ static int load_spans(struct ms_go *go, struct ms_error *err) {
     return ms_fail(err, MS_UNCERTAIN, "built by %s, but its heap cannot be read", go->build.version);
 }
 
-static int by_start(const void *a, const void *b) {
-    const struct ms_goarea *x = a, *y = b;
-    return (x->start > y->start) - (x->start < y->start);
-}
-
-/* What is large must be there to its end: the tables below are as large as areas say they are. */
-static bool is_there(struct ms_go *go, const struct ms_goarea *a) {
-    uint64_t last;
-    return a->noscan || a->end - a->start < LARGE || ms_gomem_word(go, a->end - MS_GO_PTR, &last);
-}
-
-/* Sort, drop what overlaps (a span freed and made anew while the list was read), number words and objects. */
-static int number_all(struct ms_go *go, struct ms_error *err) {
-    struct ms_goheap *h = &go->heap;
-    size_t kept = 0;
-    if (h->areas) qsort(h->area, h->areas, sizeof *h->area, by_start);
-    for (size_t i = 0; i < h->areas; i++) {
-        struct ms_goarea *a = &h->area[i];
-        if ((kept && a->start < h->area[kept - 1].end) || !is_there(go, a)) continue;
-        a->first_word = h->words;
-        a->first_object = (uint32_t)h->objects;
-        if (!a->noscan) {
-            h->words += (a->end - a->start) / MS_GO_PTR;
-            h->objects += (a->end - a->start) / a->elem;
-        }
-        if (h->words > WORDS_MAX || h->objects > OBJECTS_MAX)
-            return ms_fail(err, MS_UNCERTAIN, "its heap has more objects than can be walked");
-        h->area[kept++] = *a;
-    }
-    h->areas = kept;
-    h->start = ms_alloc((kept + 1) * sizeof *h->start);
-    for (size_t i = 0; i < kept; i++) h->start[i] = h->area[i].start;
-    h->seen = ms_alloc((size_t)(h->words / 64 + 1) * sizeof *h->seen);
-    h->from = ms_alloc((size_t)(h->objects + 1) * sizeof *h->from);
-    go->path_lost = h->words >= UINT32_MAX;
-    return MS_OK;
+/* A table that is looked into all over: in large pages, where the kernel has some to spare, an entry is found without a walk
+ * through the page table first.  It is a hint, and memory stays as untouched as it was. */
+static void *make_table(uint64_t count, size_t size) {
+    size_t bytes = (size_t)count * size, page = (size_t)sysconf(_SC_PAGESIZE);
+    char *table = ms_alloc(bytes);
+    size_t skip = (page - (uintptr_t)table % page) % page;
+    if (bytes >= LARGE_TABLE) (void)madvise(table + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+    return table;
 }
 
 int ms_goheap_load(struct ms_go *go, struct ms_error *err) {
@@ -151,15 +127,30 @@ int ms_goheap_load(struct ms_go *go, struct ms_error *err) {
     ms_gomem_forget(go);
     int status = load_spans(go, err);
     if (status == MS_OK) status = ms_goroots_load(go, err);
-    return status ? status : number_all(go, err);
+    if (status == MS_OK) status = ms_goarea_order(go, err);
+    if (status) return status;
+    struct ms_goheap *h = &go->heap;
+    h->seen = make_table(h->words / 64 + 1, sizeof *h->seen);
+    h->points = make_table(h->words / 64 + 1, sizeof *h->points);
+    h->internal = ms_alloc((size_t)(h->objects / 64 + 1) * sizeof *h->internal);
+    h->object = make_table(h->objects + 1, sizeof *h->object);
+    go->path_lost = h->words >= UINT32_MAX;
+    return MS_OK;
 }
 
 void ms_goheap_close(struct ms_go *go) {
     free(go->heap.area);
-    free(go->heap.start);
+    free(go->heap.arena);
+    free(go->heap.slot);
+    free(go->heap.by_word);
+    free(go->heap.by_object);
     free(go->heap.seen);
-    free(go->heap.from);
+    free(go->heap.points);
+    free(go->heap.special);
+    free(go->heap.object);
+    free(go->heap.internal);
     free(go->routine);
+    ms_gostack_close(go);
     go->heap = (struct ms_goheap){0};
     go->routine = NULL;
     go->routines = go->routine_room = 0;
@@ -167,22 +158,9 @@ void ms_goheap_close(struct ms_go *go) {
 
 /* ---- asking ------------------------------------------------------------------------------------ */
 
-static bool holds(const struct ms_goarea *a, uint64_t addr) { return addr >= a->start && addr < a->end; }
-
-struct ms_goarea *ms_goheap_find(struct ms_go *go, uint64_t addr) {
-    struct ms_goheap *h = &go->heap;
-    size_t low = 0, high = h->areas;
-    if (h->last < h->areas && holds(&h->area[h->last], addr)) return &h->area[h->last];
-    while (low < high) { /* the first area behind addr */
-        size_t mid = low + (high - low) / 2;
-        if (h->start[mid] <= addr)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == 0 || !holds(&h->area[low - 1], addr)) return NULL;
-    h->last = low - 1;
-    return &h->area[h->last];
+uint64_t ms_goheap_large_type(struct ms_go *go, const struct ms_goarea *a) {
+    uint64_t type = 0, at = go->layout.span_largetype;
+    return a->large && at != MS_GO_NONE && ms_gomem_word(go, a->span + at, &type) ? type : 0;
 }
 
 uint64_t ms_goheap_object(struct ms_go *go, uint64_t addr, uint64_t *start) {
@@ -238,9 +216,34 @@ static bool arena_bits(struct ms_go *go, uint64_t addr, unsigned words, uint64_t
                                 : bits_at(go, arena, first, words, mask);
 }
 
+/* They are asked for object by object: kept by the numbers of the words. */
+bool ms_goheap_know_bits(struct ms_go *go, const struct ms_goarea *a) {
+    uint64_t words = (a->end - a->start) / MS_GO_PTR;
+    if (!a->bits || a->bits_known) return a->bits_known;
+    return go->heap.area[a - go->heap.area].bits_known =
+               ms_gomem_read(go, a->bits, go->heap.points + a->first_word / 64, (size_t)(words + 7) / 8);
+}
+
+/* n bits of words, at most 64, from the word of that number on. */
+static uint64_t bits_of(const uint64_t *bits, uint64_t first, unsigned n) {
+    uint64_t low = bits[first / 64] >> first % 64;
+    if (first % 64 + n > 64) low |= bits[first / 64 + 1] << (64 - first % 64);
+    return low & low_bits(n);
+}
+
+bool ms_goheap_all_seen(const struct ms_go *go, const struct ms_goarea *a, uint64_t base) {
+    uint64_t first = ms_goarea_word(a, base);
+    unsigned n = (unsigned)(a->elem / MS_GO_PTR);
+    return a->bits_known && !(bits_of(go->heap.points, first, n) & ~bits_of(go->heap.seen, first, n));
+}
+
 bool ms_goheap_pointers(struct ms_go *go, const struct ms_goarea *a, uint64_t addr, unsigned words,
                         uint64_t *mask) {
-    if (a->bits) return bits_at(go, a->bits, (addr - a->start) / MS_GO_PTR, words, mask);
+    if (a->bits) {
+        if (!ms_goheap_know_bits(go, a)) return false;
+        *mask = bits_of(go->heap.points, ms_goarea_word(a, addr), words);
+        return true;
+    }
     if (go->layout.heap_bits || a->kind != MS_GO_HEAP) return false;
     uint64_t here = ms_min(words, ARENA_WORDS - arena_word(addr)), rest = 0;
     if (!arena_bits(go, addr, (unsigned)here, mask)) return false;
@@ -286,38 +289,4 @@ bool ms_goheap_is_free(struct ms_go *go, const struct ms_goarea *a, uint64_t bas
         return false;
     if (!ms_gomem_word(go, a->span + l->span_allocbits, &bits) || !bits) return false;
     return ms_gomem_read(go, bits + index / 8, &byte, 1) && !(byte >> (index % 8) & 1);
-}
-
-struct ms_goarea *ms_goheap_area_of(struct ms_go *go, uint64_t object) {
-    struct ms_goheap *h = &go->heap;
-    size_t low = 0, high = h->areas;
-    while (low < high) { /* as for words */
-        size_t mid = low + (high - low) / 2;
-        if (h->area[mid].first_object <= object)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low && !h->area[low - 1].noscan ? &h->area[low - 1] : NULL;
-}
-
-uint64_t ms_goheap_word_at(struct ms_go *go, uint64_t number, struct ms_goarea **area) {
-    struct ms_goheap *h = &go->heap;
-    size_t low = 0, high = h->areas;
-    *area = NULL;
-    while (
-        low <
-        high) { /* areas without pointers have the number of the next one: the last that fits has the word */
-        size_t mid = low + (high - low) / 2;
-        if (h->area[mid].first_word <= number)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == 0) return 0;
-    struct ms_goarea *a = &h->area[low - 1];
-    uint64_t at = a->start + (number - a->first_word) * MS_GO_PTR;
-    if (a->noscan || at >= a->end) return 0;
-    *area = a;
-    return at;
 }

@@ -1,6 +1,7 @@
 /* goholders.c - who holds a map of a Go program.
  *
- * First everything is reached that the roots lead to without the map (gograph.c), nearest first.  Then the same objects
+ * First everything is reached that the roots lead to without the map (gograph.c), nearest first; the runtime's own roots come
+ * behind all others, and only what nothing else leads to is held by them.  Then the same objects
  * once more, farthest first: a word that points to the map is kept with its object; a word that points to an object
  * kept, and comes from one level nearer, is a step of a shortest way to it:
  *
@@ -44,6 +45,7 @@ struct net {
     uint32_t *place; /* open addressing by object: node number, 0 free */
     size_t places;
     uint32_t level, object; /* being looked at; level NONE: the roots */
+    uint32_t first_level;   /* of what the roots that are looked at point to */
     uint32_t current;       /* its node; 0: it has none yet */
     bool cut;
     struct ms_goholders *out;
@@ -87,6 +89,13 @@ static void add_link(struct net *n, uint32_t to, uint64_t word) {
     n->node[to].links = (uint32_t)n->links++;
 }
 
+/* Does a way go from what is looked at to an object of that level?  The runtime's objects wait for theirs. */
+static bool is_step(const struct net *n, uint32_t to) {
+    uint32_t late = (uint32_t)n->reach->first_level[MS_GO_OF_RUNTIME];
+    if (n->level == NONE) return to == n->first_level || to == late;
+    return to == n->level + 1 || (to == late && n->level < late);
+}
+
 /* A word of the object, or of the roots, that is looked at. */
 static void look(void *ctx, uint64_t word, uint64_t value) {
     struct net *n = ctx;
@@ -97,7 +106,7 @@ static void look(void *ctx, uint64_t word, uint64_t value) {
     uint32_t object = ms_gograph_at(n->go, value);
     if (object == MS_GO_NO_OBJECT) return;
     uint32_t to = n->place[place_of(n, object)];
-    if (to && n->node[to].level == (n->level == NONE ? 0 : n->level + 1)) add_link(n, to, word);
+    if (to && is_step(n, n->node[to].level)) add_link(n, to, word);
 }
 
 static void build(struct net *n) {
@@ -113,7 +122,10 @@ static void build(struct net *n) {
         }
     }
     n->level = NONE;
-    ms_gograph_roots(n->go, &n->target, look, n);
+    for (enum ms_goroot kind = MS_GO_ROOTS; kind-- > 0;) { /* those noted last are written first */
+        n->first_level = (uint32_t)r->first_level[kind];
+        ms_gograph_roots(n->go, kind, &n->target, look, n);
+    }
 }
 
 /* ---- ways -------------------------------------------------------------------------------------- */
@@ -133,8 +145,9 @@ static void count_ways(struct net *n) {
 
 static void keep_way(struct net *n) {
     struct ms_goholders *h = n->out;
-    struct ms_goway w = {ms_alloc(n->trail_count * sizeof *w.word), n->trail_count};
+    struct ms_goway w = {.word = ms_alloc(n->trail_count * sizeof *w.word), .words = n->trail_count};
     for (size_t i = 0; i < w.words; i++) w.word[i] = n->trail[w.words - 1 - i];
+    w.internal = ms_gograph_root(n->go, w.word[0]) == MS_GO_OF_RUNTIME;
     MS_ROOM(h->way, h->ways, h->way_room);
     h->way[h->ways++] = w;
 }
@@ -168,6 +181,7 @@ static void write_ways(struct net *n, uint32_t last) {
 
 static int by_length(const void *a, const void *b) {
     const struct ms_goway *x = a, *y = b;
+    if (x->internal != y->internal) return x->internal ? 1 : -1;
     if (x->words != y->words) return x->words < y->words ? -1 : 1;
     return (x->word[0] > y->word[0]) - (x->word[0] < y->word[0]);
 }
@@ -260,7 +274,7 @@ static size_t dominator_of(struct ms_go *go, const struct ms_goway *way, const s
         c.node[i] = i < way->words ? ms_gograph_at(go, way->word[i]) : t->object;
         c.place[common_place(&c, c.node[i])] = (uint32_t)i;
     }
-    ms_gograph_roots(go, t, enter_root, &c);
+    for (enum ms_goroot kind = 0; kind < MS_GO_ROOTS; kind++) ms_gograph_roots(go, kind, t, enter_root, &c);
     size_t last = last_common(&c);
     free(c.met);
     free(c.waiting);

@@ -6,7 +6,8 @@
  *
  *   way       words from a root to the object:   root word -> word in object 1 -> ... -> word that points to the object
  *             node          0                        1                              n - 1            n
- *   shortest  of the ways to the object that holds the last word, all of the least length
+ *   shortest  of the ways to the object that holds the last word, all of the least length; of the program's variables and
+ *             frames, of the runtime's only if those do not lead there
  *   dominator the last node before the object that every way has
  *   retained  what can be reached through the object only
  *
@@ -20,11 +21,12 @@
 /* Words from the root on.  The first is 0 where the runtime holds the object of the second for a finalizer. */
 struct ms_goway {
     uint64_t *word;
-    size_t words; /* 0: the map itself lies in a root */
+    size_t words;  /* 0: the map itself lies in a root */
+    bool internal; /* from a root of the runtime */
 };
 
 struct ms_goholders {
-    struct ms_goway *way; /* shorter ones first */
+    struct ms_goway *way; /* from the program's roots before those from the runtime's; shorter ones first */
     size_t ways, way_room;
     uint64_t all;      /* ways there are, at least; UINT64_MAX: more than can be counted */
     uint64_t pointers; /* words that point to it */

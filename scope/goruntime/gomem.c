@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = MS_GO_PAGE, PLACES = MS_GO_KEPT_BYTES / BLOCK };
+enum { BLOCK = MS_GO_BLOCK, PLACES = MS_GO_KEPT_BYTES / BLOCK };
 
 struct ms_gomem {
     uint64_t addr[PLACES]; /* of the block + 1; 0: none */
@@ -18,14 +18,19 @@ struct ms_gomem {
 static const uint8_t *block_at(struct ms_go *go, uint64_t addr) {
     size_t place = (addr / BLOCK) % PLACES;
     if (!go->mem) go->mem = ms_alloc(sizeof *go->mem);
-    if (go->mem->addr[place] == addr + 1) return go->mem->data[place];
+    go->block = NULL;
+    if (go->mem->addr[place] == addr + 1) {
+        go->block_at = addr;
+        return go->block = go->mem->data[place];
+    }
     if (!go->mem->data[place]) go->mem->data[place] = ms_alloc(BLOCK);
     go->mem->addr[place] = 0;
     enum ms_read rc = ms_read(go->reader, addr, go->mem->data[place], BLOCK);
     if (rc == MS_READ_GONE) go->gone = true;
     if (rc != MS_READ_OK) return NULL;
     go->mem->addr[place] = addr + 1;
-    return go->mem->data[place];
+    go->block_at = addr;
+    return go->block = go->mem->data[place];
 }
 
 bool ms_gomem_read(struct ms_go *go, uint64_t addr, void *buf, size_t len) {
@@ -47,7 +52,7 @@ bool ms_gomem_read(struct ms_go *go, uint64_t addr, void *buf, size_t len) {
     return true;
 }
 
-bool ms_gomem_word(struct ms_go *go, uint64_t addr, uint64_t *out) {
+bool ms_gomem_word_of_block(struct ms_go *go, uint64_t addr, uint64_t *out) {
     uint64_t in = addr % BLOCK;
     const uint8_t *block = in <= BLOCK - sizeof *out && !go->gone ? block_at(go, addr - in) : NULL;
     if (!block) return ms_gomem_read(go, addr, out, sizeof *out);
@@ -56,6 +61,7 @@ bool ms_gomem_word(struct ms_go *go, uint64_t addr, uint64_t *out) {
 }
 
 void ms_gomem_forget(struct ms_go *go) {
+    go->block = NULL;
     if (go->mem) memset(go->mem->addr, 0, sizeof go->mem->addr);
 }
 
@@ -63,4 +69,5 @@ void ms_gomem_close(struct ms_go *go) {
     for (size_t i = 0; go->mem && i < PLACES; i++) free(go->mem->data[i]);
     free(go->mem);
     go->mem = NULL;
+    go->block = NULL;
 }

@@ -38,7 +38,9 @@ static bool take(struct ms_go *go, const uint8_t *raw, struct ms_gomodule *m) {
                               .data_bits = field(raw, l->md_gcdatamask) & INT32_MAX,
                               .data_mask = field(raw, l->md_gcdatamask + 8),
                               .bss_bits = field(raw, l->md_gcbssmask) & INT32_MAX,
-                              .bss_mask = field(raw, l->md_gcbssmask + 8)};
+                              .bss_mask = field(raw, l->md_gcbssmask + 8),
+                              .gofunc = field(raw, l->md_gofunc),
+                              .rodata = field(raw, l->md_gofunc - MS_GO_PTR)}; /* before it in every version */
     if (l->md_typelinks != MS_GO_NONE) {
         m->typelinks = field(raw, l->md_typelinks);
         m->typelink_count = field(raw, l->md_typelinks + 8);
@@ -78,16 +80,17 @@ const struct ms_gomodule *ms_gomodule_of_type(const struct ms_go *go, uint64_t a
     return NULL;
 }
 
-int ms_go_open(struct ms_go **out, struct ms_reader *r, struct ms_elf *elf, int fd, struct ms_error *err) {
+int ms_go_open(struct ms_go **out, struct ms_reader *r, struct ms_elf *elf, struct ms_godwarf *dwarf,
+               struct ms_error *err) {
     struct ms_gobuild build;
     *out = NULL;
-    if (!ms_gobuild_find(elf, &build)) return MS_OK;
+    if (!ms_gobuild_find(elf, &build)) return ms_godwarf_close(dwarf), MS_OK;
     struct ms_go *go = ms_alloc(sizeof *go);
     go->reader = r;
     go->elf = elf;
     go->bias = elf->bias;
     go->build = build;
-    go->dwarf = fd >= 0 ? ms_godwarf_open(fd) : NULL;
+    go->dwarf = dwarf;
     int status = ms_golayout_choose(go, err);
     if (status == MS_OK) status = ms_gomodule_load(go, err);
     if (status == MS_OK) ms_golayout_kind(go);

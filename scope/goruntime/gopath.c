@@ -13,10 +13,10 @@
  *   word of a frame      goroutine 7 main.run run.go:12 +0x28
  *   not typed            ?+0x18                 offset in the object
  *
- * A step repeated more than thrice is counted: main.list.next(x4711).m.  Types of steps are found as the walk found them; memory may
+ * A step repeated more than thrice is counted: main.list.next(x4711).m (gosteps.c).  Types of steps are found as the walk found them; memory may
  * have changed since, then a step is not typed, never wrong memory read: every word is read with its bounds.
  */
-#include "goruntime.h"
+#include "gosteps.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,78 +24,11 @@
 #include <string.h>
 
 enum {
-    STEPS_MAX = 1 << 20,
-    SHOWN_FIRST = 24,
-    SHOWN_LAST = 8,
     DEPTH_MAX = 64,
     FRAMES_MAX = 1 << 16,
-    STEP_ROOM = 256,
-    SPELLED_OUT = 3,
     STATICS_MAX = 16,
     SYNC_KEY = 16 /* of the entry of a sync.Map */
 };
-
-/* Text that grows; at is NULL before the first put. */
-struct text {
-    char *at;
-    size_t len, room;
-};
-
-/* Texts of steps, in order, each with its NUL; equal neighbours are counted. */
-struct steps {
-    struct step {
-        size_t at, times;
-    } * step;
-    size_t count, room;
-    struct text text;
-};
-
-/* What a word lies in, as far as it is known: elements of a type from a start on. */
-struct region {
-    ms_gotid type;
-    uint64_t start;
-    bool many; /* elements of a slice or channel: name the index */
-};
-
-struct path {
-    struct ms_go *go;
-    struct steps steps;
-    const char *owner; /* name of the last struct type that had one; NULL: none yet */
-    size_t owner_step; /* the step into its field */
-    bool ends_inside;  /* the path is to a sync.Map, which is part of something */
-};
-
-static void put(struct text *t, const char *s) {
-    size_t bytes = strlen(s) + 1;
-    if (t->len + bytes > t->room) t->at = ms_grow(t->at, t->room = 2 * (t->len + bytes), 1);
-    memcpy(t->at + t->len, s, bytes);
-    t->len += bytes - 1;
-}
-
-static const char *text_of(const struct path *p, size_t step) { return p->steps.text.at + p->steps.step[step].at; }
-
-static void add(struct path *p, const char *text) {
-    struct steps *s = &p->steps;
-    if (!*text) return;
-    if (s->count && strcmp(text_of(p, s->count - 1), text) == 0) {
-        s->step[s->count - 1].times++;
-        return;
-    }
-    MS_ROOM(s->step, s->count, s->room);
-    s->step[s->count++] = (struct step){s->text.len, 1};
-    put(&s->text, text);
-    s->text.len++;
-}
-
-static void addf(struct path *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void addf(struct path *p, const char *fmt, ...) {
-    char text[STEP_ROOM];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    add(p, text);
-}
 
 static uint64_t word_at(struct ms_go *go, uint64_t addr) {
     uint64_t v;
@@ -112,7 +45,7 @@ static const struct ms_gofield *field_of(const struct ms_gotype *t, uint64_t at)
 }
 
 /* A slot of a group or bucket: its key or value, and the offset there. */
-static ms_gotid in_group(struct path *p, const struct ms_gotype *map, uint64_t *at) {
+static ms_gotid in_group(struct ms_gonaming *p, const struct ms_gotype *map, uint64_t *at) {
     const struct ms_gomaptype *m = &map->map;
     uint64_t elem_end = m->elem_off + 7 * (uint64_t)m->elem_stride + m->elem_slot;
     if (*at >= elem_end) return 0; /* the link to the next bucket */
@@ -121,12 +54,12 @@ static ms_gotid in_group(struct path *p, const struct ms_gotype *map, uint64_t *
     uint64_t off = is_elem ? m->elem_off : m->key_off, stride = is_elem ? m->elem_stride : m->key_stride;
     if (*at < off || !stride) return 0;
     *at = (*at - off) % stride;
-    add(p, is_elem ? "[*]" : "[key]");
+    ms_gosteps_add(p, is_elem ? "[*]" : "[key]");
     return is_elem ? map->elem : map->key;
 }
 
 /* Name the place at offset `at` in a value of the type, down to the value whose word it is; *at: offset there. */
-static ms_gotid name_place(struct path *p, ms_gotid type, uint64_t *at) {
+static ms_gotid name_place(struct ms_gonaming *p, ms_gotid type, uint64_t *at) {
     bool quiet = false; /* within the nodes of a sync.Map */
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
         const struct ms_gotype *t = ms_gotype_get(p->go, type);
@@ -142,21 +75,21 @@ static ms_gotid name_place(struct path *p, ms_gotid type, uint64_t *at) {
             if (!f) return 0;
             if (t->sync || quiet) {
                 quiet = !(t->sync == MS_GO_SYNC_ENTRY && f->offset >= SYNC_KEY);
-                if (!quiet) add(p, f->offset == SYNC_KEY ? "[key]" : "[*]");
+                if (!quiet) ms_gosteps_add(p, f->offset == SYNC_KEY ? "[key]" : "[*]");
                 *at -= f->offset;
                 type = f->type;
                 continue;
             }
-            addf(p, t->die && !t->rtype && t->die >> 61 ? "{%s}" : ".%s", f->name ? f->name : "?");
+            ms_gosteps_addf(p, t->die && !t->rtype && t->die >> 61 ? "{%s}" : ".%s", f->name ? f->name : "?");
             bool wrapper = t->name && strncmp(t->name, "atomic.", 7) == 0; /* says nothing of whose it is */
             if (t->name && !wrapper && strncmp(t->name, "struct {", 8) != 0)
-                p->owner = t->name, p->owner_step = p->steps.count - 1;
+                p->owner = t->name, p->owner_depth = ms_gosteps_depth(p);
             *at -= f->offset;
             type = f->type;
         } else if (t->kind == MS_GO_ARRAY) {
             uint64_t size = ms_gotype_get(p->go, t->elem)->size;
             if (!size) return 0;
-            if (!quiet) addf(p, "[%" PRIu64 "]", *at / size);
+            if (!quiet) ms_gosteps_add_index(p, *at / size);
             *at %= size;
             type = t->elem;
         } else {
@@ -168,31 +101,31 @@ static ms_gotid name_place(struct path *p, ms_gotid type, uint64_t *at) {
 
 /* ---- one step ---------------------------------------------------------------------------------- */
 
-static struct region untyped(struct ms_go *go, uint64_t word, uint64_t value) {
-    struct region r = {.type = ms_goguess_interface(go, word), .start = value};
+static struct ms_goregion untyped(struct ms_go *go, uint64_t word, uint64_t value) {
+    struct ms_goregion r = {.type = ms_goguess_interface(go, word), .start = value};
     const struct ms_gotype *t = ms_gotype_get(go, r.type);
     if (t->direct) r.type = t->kind == MS_GO_POINTER ? t->elem : t->header;
     return r;
 }
 
-static struct region of_interface(struct path *p, const struct ms_gotype *t, uint64_t word, uint64_t value) {
+static struct ms_goregion of_interface(struct ms_gonaming *p, const struct ms_gotype *t, uint64_t word, uint64_t value) {
     uint64_t tag = word_at(p->go, word - 8);
     if (tag && !t->empty_interface) tag = word_at(p->go, tag + 8);
     ms_gotid dynamic = ms_gotype_at(p->go, tag);
     const struct ms_gotype *d = ms_gotype_get(p->go, dynamic);
-    if (d->name) addf(p, ".(%s)", d->name);
+    if (d->name) ms_gosteps_addf(p, ".(%s)", d->name);
     if (d->direct && d->kind == MS_GO_POINTER) dynamic = d->elem;
     if (d->direct && d->header) dynamic = d->header;
     if (d->direct && d->kind == MS_GO_FUNC) dynamic = ms_gotype_closure(p->go, word_at(p->go, value));
-    return (struct region){.type = dynamic, .start = value};
+    return (struct ms_goregion){.type = dynamic, .start = value};
 }
 
 /* What the word of a value of that type points to. */
-static struct region next_region(struct path *p, ms_gotid type, uint64_t word, uint64_t at) {
+static struct ms_goregion next_region(struct ms_gonaming *p, ms_gotid type, uint64_t word, uint64_t at) {
     struct ms_go *go = p->go;
     const struct ms_gotype *t = ms_gotype_get(go, type);
     uint64_t value = word_at(go, word);
-    struct region r = {.start = value};
+    struct ms_goregion r = {.start = value};
     switch (t->kind) {
     case MS_GO_POINTER: r.type = ms_gosync_node(go, t->elem, value); break;
     case MS_GO_SLICE: r.type = t->elem, r.many = true; break;
@@ -203,7 +136,7 @@ static struct region next_region(struct path *p, ms_gotid type, uint64_t word, u
     case MS_GO_DIRECTORY: r.type = ms_gotype_made(go, MS_GO_TABLE, t->elem); break;
     case MS_GO_TABLE: r.type = ms_gotype_get(go, t->elem)->group; break;
     case MS_GO_CHAN_HEADER:
-        add(p, "<-");
+        ms_gosteps_add(p, "<-");
         r.type = ms_gotype_get(go, t->elem)->elem;
         r.many = true;
         break;
@@ -216,9 +149,8 @@ static struct region next_region(struct path *p, ms_gotid type, uint64_t word, u
             const struct ms_gotype *map = ms_gotype_get(go, t->of_map);
             bool link = at >= map->map.elem_off + 7u * map->map.elem_stride + map->map.elem_slot;
             r.type = link ? type
-                     : p->steps.count && strcmp(text_of(p, p->steps.count - 1), "[key]") == 0
-                         ? map->key
-                         : map->elem;
+                     : strcmp(ms_gosteps_last(p), "[key]") == 0 ? map->key
+                                                                : map->elem;
         }
         break;
     default: return untyped(go, word, value);
@@ -227,7 +159,7 @@ static struct region next_region(struct path *p, ms_gotid type, uint64_t word, u
 }
 
 /* Does the region hold the word?  If it is not known, perhaps its object says. */
-static bool holds(struct path *p, struct region *r, uint64_t word) {
+static bool holds(struct ms_gonaming *p, struct ms_goregion *r, uint64_t word) {
     struct ms_go *go = p->go;
     struct ms_goarea *a = ms_goheap_find(go, word);
     uint64_t size = ms_gotype_get(go, r->type)->size;
@@ -242,11 +174,11 @@ static bool holds(struct path *p, struct region *r, uint64_t word) {
     return ms_gotype_get(go, r->type)->size && word >= r->start;
 }
 
-static void step(struct path *p, struct region *r, uint64_t word) {
+static void step(struct ms_gonaming *p, struct ms_goregion *r, uint64_t word) {
     uint64_t start = 0;
     if (!holds(p, r, word)) {
         ms_goheap_object(p->go, word, &start);
-        addf(p, "?+0x%" PRIx64, word - start);
+        ms_gosteps_addf(p, "?+0x%" PRIx64, word - start);
         *r = untyped(p->go, word, word_at(p->go, word));
         return;
     }
@@ -254,7 +186,7 @@ static void step(struct path *p, struct region *r, uint64_t word) {
     uint64_t at = word - r->start;
     if (r->many && !t->of_map && t->kind < MS_GO_MAP_HEADER) {
         uint64_t base = 0, bytes = ms_goheap_object(p->go, word, &base);
-        if (bytes >= 2 * t->size || at >= t->size) addf(p, "[%" PRIu64 "]", at / t->size);
+        if (bytes >= 2 * t->size || at >= t->size) ms_gosteps_add_index(p, at / t->size);
     }
     at %= t->size;
     ms_gotid type = name_place(p, r->type, &at);
@@ -276,12 +208,12 @@ static const struct ms_goglobal *global_at(const struct ms_go *go, uint64_t addr
     return low ? &g[low - 1] : NULL;
 }
 
-static bool in_global(struct path *p, uint64_t word, struct region *r) {
+static bool in_global(struct ms_gonaming *p, uint64_t word, struct ms_goregion *r) {
     const struct ms_goglobal *g = global_at(p->go, word - p->go->bias);
     ms_gotid type = g ? ms_gotype_die(p->go, g->type) : 0;
     uint64_t at = g ? word - p->go->bias - g->addr : 0;
     if (type && at < ms_gotype_get(p->go, type)->size) {
-        add(p, g->name);
+        ms_gosteps_add(p, ms_godwarf_name(p->go->dwarf, g->name));
         type = name_place(p, type, &at);
         *r = next_region(p, type, word, at);
         return true;
@@ -290,27 +222,27 @@ static bool in_global(struct path *p, uint64_t word, struct region *r) {
 }
 
 /* In what a global points to within the data segments, perhaps by way of others. */
-static bool in_static(struct path *p, uint64_t word, struct region *r, unsigned depth) {
+static bool in_static(struct ms_gonaming *p, uint64_t word, struct ms_goregion *r, unsigned depth) {
     const struct ms_golink *l = ms_gowalk_link(p->go, word);
     if (!l || depth == STATICS_MAX) return false;
     if (!in_global(p, l->word, r) && !in_static(p, l->word, r, depth + 1)) return false;
     uint64_t at = word - r->start, size = ms_gotype_get(p->go, r->type)->size;
     if (word < r->start || !size || (at >= size && !r->many)) {
-        addf(p, "?+0x%" PRIx64, word - l->target);
+        ms_gosteps_addf(p, "?+0x%" PRIx64, word - l->target);
         *r = untyped(p->go, word, word_at(p->go, word));
         return true;
     }
-    if (r->many) addf(p, "[%" PRIu64 "]", at / size);
+    if (r->many) ms_gosteps_add_index(p, at / size);
     at %= size;
     ms_gotid type = name_place(p, r->type, &at);
     *r = next_region(p, type, word, at);
     return true;
 }
 
-static void root_of_data(struct path *p, const struct ms_goarea *a, uint64_t word, struct region *r) {
+static void root_of_data(struct ms_gonaming *p, const struct ms_goarea *a, uint64_t word, struct ms_goregion *r) {
     if (in_global(p, word, r) || in_static(p, word, r, 0)) return;
     const struct ms_gomodule *m = &p->go->module[a->index];
-    addf(p, "%s+0x%" PRIx64, a->start == m->bss ? "bss" : "data", word - a->start);
+    ms_gosteps_addf(p, "%s+0x%" PRIx64, a->start == m->bss ? "bss" : "data", word - a->start);
     *r = untyped(p->go, word, word_at(p->go, word));
 }
 
@@ -349,18 +281,18 @@ bool ms_gopath_frame(struct ms_go *go, const struct ms_goroutine *g, uint64_t ad
     return true;
 }
 
-static void name_frame(struct path *p, const struct ms_goroutine *g, uint64_t addr) {
+static void name_frame(struct ms_gonaming *p, const struct ms_goroutine *g, uint64_t addr) {
     struct ms_goframe f;
     if (!ms_gopath_frame(p->go, g, addr, &f)) {
-        addf(p, "goroutine %" PRIu64 " stack-0x%" PRIx64, g->id, g->hi - addr);
+        ms_gosteps_addf(p, "goroutine %" PRIu64 " stack-0x%" PRIx64, g->id, g->hi - addr);
         return;
     }
     const char *slash = strrchr(f.file, '/');
-    addf(p, "goroutine %" PRIu64 " %s %s:%u +0x%" PRIx64, g->id, f.function, slash ? slash + 1 : f.file,
+    ms_gosteps_addf(p, "goroutine %" PRIu64 " %s %s:%u +0x%" PRIx64, g->id, f.function, slash ? slash + 1 : f.file,
          f.line, addr - f.sp);
 }
 
-static void root(struct path *p, const struct ms_goarea *a, uint64_t word, struct region *r) {
+static void root(struct ms_gonaming *p, const struct ms_goarea *a, uint64_t word, struct ms_goregion *r) {
     if (a->kind == MS_GO_DATA) {
         root_of_data(p, a, word, r);
         return;
@@ -371,111 +303,61 @@ static void root(struct path *p, const struct ms_goarea *a, uint64_t word, struc
 
 /* ---- the whole --------------------------------------------------------------------------------- */
 
-/* The words from the map back to its root; returns how many, newest first. */
-static size_t way_back(struct ms_go *go, uint64_t via, uint64_t **out) {
-    uint64_t *word = NULL;
-    size_t n = 0, room = 0;
-    while (via && via != UINT32_MAX && n < STEPS_MAX) {
-        struct ms_goarea *a;
-        uint64_t addr = ms_goheap_word_at(go, via - 1, &a);
-        if (!a) break;
-        MS_ROOM(word, n, room);
-        word[n++] = addr;
-        via = a->kind == MS_GO_HEAP ? go->heap.from[ms_goarea_object(a, addr)] : 0;
-    }
-    *out = word;
-    return n;
-}
-
-/* A step as all maps of its kind of place have it: without the number of an element or goroutine. */
-static void put_alike(struct text *t, const char *step) {
-    static const char routine[] = "goroutine ";
-    if (step[0] == '[' && step[1] >= '0' && step[1] <= '9') {
-        put(t, "[*]");
-    } else if (strncmp(step, routine, sizeof routine - 1) == 0) {
-        const char *rest = step + sizeof routine - 1;
-        put(t, "goroutine *");
-        put(t, rest + strspn(rest, "0123456789"));
-    } else {
-        put(t, step);
-    }
-}
-
-/* What kind of place holds it: the field of the last named struct, or the whole path where there is none. */
-static char *place_of(const struct path *p) {
-    struct text t = {0};
-    put(&t, p->owner ? p->owner : "");
-    for (size_t i = p->owner ? p->owner_step : 0; i < p->steps.count; i++) put_alike(&t, text_of(p, i));
-    return ms_grow(t.at, t.len + 1, 1);
-}
-
-static char *joined(const struct path *p) {
-    const struct steps *s = &p->steps;
-    struct text t = {0};
-    char times[32];
-    put(&t, "");
-    for (size_t i = 0; i < s->count; i++) {
-        if (s->count > SHOWN_FIRST + SHOWN_LAST && i == SHOWN_FIRST) {
-            put(&t, "...");
-            i = s->count - SHOWN_LAST;
-        }
-        const struct step *one = &s->step[i];
-        for (size_t k = 0; k < one->times && (k == 0 || one->times <= SPELLED_OUT); k++) put(&t, text_of(p, i));
-        if (one->times <= SPELLED_OUT) continue;
-        snprintf(times, sizeof times, "(x%zu)", one->times);
-        put(&t, times);
-    }
-    return ms_grow(t.at, t.len + 1, 1);
-}
-
 /* A sync.Map is part of what the last word points to. */
-static void name_end(struct path *p, struct region *r, uint64_t end) {
+static void name_end(struct ms_gonaming *p, struct ms_goregion *r, uint64_t end) {
     const struct ms_gotype *t = ms_gotype_get(p->go, r->type);
     uint64_t at = end - r->start;
     if ((t->kind != MS_GO_STRUCT && t->kind != MS_GO_ARRAY) || end < r->start || !t->size) return;
     if (t->of_map || t->sync) return;
-    if (r->many && (at >= t->size)) addf(p, "[%" PRIu64 "]", at / t->size);
+    if (r->many && (at >= t->size)) ms_gosteps_add_index(p, at / t->size);
     at %= t->size;
     p->ends_inside = true;
     r->type = name_place(p, r->type, &at);
 }
 
-static char *along(struct ms_go *go, const uint64_t *word, size_t n, uint64_t end, ms_gotid *type, char **place) {
-    struct path p = {.go = go};
-    struct region r = {0};
-    struct ms_goarea *a = ms_goheap_find(go, n ? word[n - 1] : end);
-    if (n == 0 && a && a->kind == MS_GO_STACK)
-        name_frame(&p, &go->routine[a->index], end);
-    else if (n == 0 && a && a->kind == MS_GO_DATA) {
-        p.ends_inside = true;
-        root(&p, a, end, &r);
-    } else if (n == 0 || !a)
-        add(&p, "?");
-    else if (a->kind == MS_GO_HEAP) { /* reached from outside of all areas */
-        add(&p, go->held_words ? "register, finalizer or cleanup " : "finalizer or cleanup ");
-        r = (struct region){.start = ms_goarea_base(a, word[n - 1])};
-        step(&p, &r, word[n - 1]);
-    } else
-        root(&p, a, word[n - 1], &r);
-    for (size_t i = n; i-- > 1;) step(&p, &r, word[i - 1]);
-    if (end && n && r.type) name_end(&p, &r, end);
-    *type = r.type;
-    if (place) *place = place_of(&p);
-    char *text = joined(&p);
-    free(p.steps.step);
-    free(p.steps.text.at);
-    return text;
+/* The first step: of word, in a root or in an object that the runtime holds; of the map itself where no word leads to it. */
+static void name_root(struct ms_gonaming *p, const struct ms_goarea *a, uint64_t word, bool is_map) {
+    if (!a || (is_map && a->kind == MS_GO_HEAP)) {
+        ms_gosteps_add(p, "?");
+    } else if (is_map && a->kind == MS_GO_STACK) {
+        name_frame(p, &p->go->routine[a->index], word);
+    } else if (a->kind == MS_GO_HEAP) { /* reached from outside of all areas */
+        ms_gosteps_add(p, p->go->held_words ? "register, finalizer or cleanup " : "finalizer or cleanup ");
+        p->region = (struct ms_goregion){.start = ms_goarea_base(a, word)};
+        step(p, &p->region, word);
+    } else {
+        p->ends_inside = is_map;
+        root(p, a, word, &p->region);
+    }
 }
 
 char *ms_gopath_along(struct ms_go *go, const uint64_t *word, size_t n, uint64_t end, ms_gotid *type) {
-    return along(go, word, n, end, type, NULL);
+    struct ms_gonaming p = {.go = go};
+    uint64_t first = n ? word[n - 1] : end;
+    ms_gosteps_drop(go);
+    name_root(&p, ms_goheap_find(go, first), first, n == 0);
+    for (size_t i = n; i-- > 1;) step(&p, &p.region, word[i - 1]);
+    if (end && n && p.region.type) name_end(&p, &p.region, end);
+    *type = p.region.type;
+    return ms_gosteps_joined(&p);
 }
 
 char *ms_gopath(struct ms_go *go, const struct ms_gofound *f, char **place) {
-    uint64_t *word;
-    ms_gotid type;
-    size_t n = way_back(go, f->via, &word);
-    char *text = along(go, word, n, f->header, &type, place);
-    free(word);
-    return text;
+    struct ms_gonaming p = {.go = go};
+    const uint64_t *word;
+    bool kept;
+    ms_gosteps_drop(go);
+    size_t n = ms_gosteps_back(&p, f->via, &word, &kept), i = n;
+    uint64_t first = n ? word[n - 1] : f->header;
+    if (kept)
+        step(&p, &p.region, word[--i]);
+    else
+        name_root(&p, ms_goheap_find(go, first), first, n == 0), i -= n > 0;
+    while (i-- > 0) {
+        ms_gosteps_named(&p, i);
+        step(&p, &p.region, word[i]);
+    }
+    if (n && p.region.type) name_end(&p, &p.region, f->header);
+    if (place) *place = ms_gosteps_place(&p);
+    return ms_gosteps_joined(&p);
 }

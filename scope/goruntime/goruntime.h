@@ -16,19 +16,20 @@
  *    stacks    --untyped--> object with a type in its header --typed--- buckets or groups ---> keys, values ...
  *
  * All words of all objects that may hold pointers are numbered, area by area (a span of the heap, a data segment, a
- * stack).  Per word one bit says that it was looked at; per object four bytes say from which word it was
- * first reached.  That is all the memory a walk takes: a path is not kept, it is found again by going from a map's
- * header back to a root and naming every step on the way (gopath.c).
+ * stack).  Per word one bit says that it was looked at, another that it is a pointer; per object eight bytes say from
+ * which word it was first reached, and as what it was looked at.  Beside what waits to be looked at that is all the memory
+ * a walk takes: a path is not kept, it is found again by going from a map's header back to a root and naming every step
+ * on the way (gopath.c).
  *
- *     area  | start end | elem | first_word | first_object |       seen[word]    from[object] = word + 1
+ *     area  | start end | elem | first_word | first_object |       seen[word]    object[].from = word + 1
  *
  * Nothing is stopped: words may change while they are read.  A map found is read again by its backend
  * (model/go_swiss.c, model/go_classic.c), which says how sure its figures are.  What the target says is bounded before
  * it is believed: a length by the object that holds it, an object by its span, a type by its module.
  *
- * Files: gomem.c bytes through a cache; golayout.c offsets; gosearch.c, gomodule.c the runtime's variables and modules; gotypes.c; goheap.c areas
- * and objects; goroots.c; gowalk.c; goguess.c types of untyped objects; goshape.c
- * types of maps by their tables; gopath.c.
+ * Files: gomem.c bytes through a cache; golayout.c offsets; gosearch.c, gomodule.c the runtime's variables and modules; gotypes.c; gofields.c; goheap.c areas
+ * and objects, goarea.c how they are found; goroots.c; gostack.c words of frames; gowalk.c; goreach.c pointers on their way; gosort.c; goguess.c types of untyped objects; goshape.c
+ * types of maps by their tables; gopath.c, gosteps.c.
  */
 #ifndef MS_GORUNTIME_H
 #define MS_GORUNTIME_H
@@ -38,7 +39,11 @@
 #include "../elf/godwarf.h"
 #include "../elf/gopclntab.h"
 #include "../error.h"
+#include "../memtype.h"
 #include "../reader/reader.h"
+
+#include <assert.h>
+#include <string.h>
 
 enum { MS_GO_PTR = 8, MS_GO_PAGE = 8192, MS_GO_OLDEST = 18, MS_GO_NEWEST = 27 };
 
@@ -73,12 +78,13 @@ void ms_golayout_kind(struct ms_go *go);
 
 /* ---- gomem.c: bytes of the target through a cache ------------------------------------------------- */
 
-enum { MS_GO_KEPT_BYTES = 128 << 20 }; /* at most */
+enum { MS_GO_BLOCK = 8192, MS_GO_KEPT_BYTES = 128 << 20 }; /* at most */
 
 /* All len bytes, or false; go->gone then tells whether the target ended.  What was read once may be seen again as it
  * was then, until ms_gomem_forget. */
 bool ms_gomem_read(struct ms_go *go, uint64_t addr, void *buf, size_t len);
-bool ms_gomem_word(struct ms_go *go, uint64_t addr, uint64_t *out);
+static inline bool ms_gomem_word(struct ms_go *go, uint64_t addr, uint64_t *out);
+bool ms_gomem_word_of_block(struct ms_go *go, uint64_t addr, uint64_t *out);
 void ms_gomem_forget(struct ms_go *go);
 void ms_gomem_close(struct ms_go *go);
 
@@ -87,6 +93,7 @@ void ms_gomem_close(struct ms_go *go);
 struct ms_gomodule {
     uint64_t text, etext, data, edata, bss, ebss, types, etypes, typelinks, typelink_count, typedesclen;
     uint64_t data_mask, data_bits, bss_mask, bss_bits;
+    uint64_t gofunc, rodata; /* what funcdata and masks of stack objects are counted from */
     struct ms_gopclntab functions;
 };
 /* All modules (one, and one per plugin). */
@@ -130,6 +137,14 @@ struct ms_gomaptype {
     bool key_far, elem_far;
 };
 
+/* A value with a pointer in it, in a struct or array taken apart. */
+struct ms_goleaf {
+    uint64_t offset;
+    ms_gotid to;  /* what it points to; 0: not told */
+    uint8_t kind; /* of the value */
+    bool empty_interface;
+};
+
 struct ms_gotype {
     uint64_t rtype; /* the program's own description; 0: it has none */
     uint64_t die;   /* entry in the debug information; 0: not looked up there */
@@ -138,11 +153,13 @@ struct ms_gotype {
     ms_gotid elem, key, group, header; /* group: bucket type of a map; header: of a map or channel */
     ms_gotid of_map;                   /* of a bucket type: the map */
     struct ms_gofield *field;
-    uint32_t fields;
+    struct ms_goleaf *leaf; /* ms_gotype_leaves: all of them, ascending */
+    uint32_t fields, leaves;
     struct ms_gomaptype map;
     char *name;
     uint8_t kind, sync; /* sync: enum ms_gosync; of a node: elem is what has children, key what has an entry */
     bool decoded, direct, empty_interface;
+    bool flat, parted; /* leaves are known; they were sought */
 };
 
 struct ms_gotypes {
@@ -154,17 +171,21 @@ struct ms_gotypes {
     ms_gotid last_type;
     unsigned depth;   /* of decoding */
     bool maps_listed; /* every map type of the program has a number */
+    ms_gotid guessed_sync[2]; /* of a sync.Map that was known by its looks: [1]; of one with other keys and values: [0] */
 };
 
 /* The type described at addr in the target, or by an entry of the debug information; 0: cannot be one. */
 ms_gotid ms_gotype_at(struct ms_go *go, uint64_t rtype);
 ms_gotid ms_gotype_die(struct ms_go *go, uint64_t die);
 /* Decoded, valid until the types are closed; never NULL: an unknown type has kind MS_GO_UNKNOWN and size 0. */
-const struct ms_gotype *ms_gotype_get(struct ms_go *go, ms_gotid t);
+static inline const struct ms_gotype *ms_gotype_get(struct ms_go *go, ms_gotid t);
+const struct ms_gotype *ms_gotype_decode(struct ms_go *go, ms_gotid t);
 /* Bytes a struct has for its i-th field: offsets ascend and lie within, types may claim more. */
 static inline uint64_t ms_gofield_room(const struct ms_gotype *t, uint32_t i) {
     return (i + 1 < t->fields ? t->field[i + 1].offset : t->size) - t->field[i].offset;
 }
+/* Is a value of the type told by leaves?  Not: it is too large for that, or more than values: a header, a sync.Map. */
+bool ms_gotype_leaves(struct ms_go *go, ms_gotid t);
 /* The closure of the function at entry, as a struct; 0: not told. */
 ms_gotid ms_gotype_closure(struct ms_go *go, uint64_t entry);
 /* One of the types Go has none for, of that element. */
@@ -176,48 +197,91 @@ void ms_gotype_list_maps(struct ms_go *go);
 /* A map type that stands for one or several of which `map` is one, under a name that it takes over.  Several: keys and
  * values have no names; not the same slots: nothing is known of them. */
 ms_gotid ms_gotype_one_of(struct ms_go *go, ms_gotid map, char *name, bool several, bool same_slots);
+/* A sync.Map, of interfaces or of what is not known, for programs that do not tell. */
+ms_gotid ms_gotype_sync(struct ms_go *go, const char *name, bool interfaces);
 void ms_gotypes_close(struct ms_go *go);
 
-/* ---- goheap.c ------------------------------------------------------------------------------------- */
+/* ---- gofields.c ----------------------------------------------------------------------------------- */
+
+/* Types of the program as types in memory; all zeros: none yet. */
+struct ms_gofields {
+    struct ms_mem mem;
+    uint32_t *known; /* number of a type -> number there */
+    size_t count, room;
+};
+uint32_t ms_gofields_of(struct ms_go *go, struct ms_gofields *f, ms_gotid type);
+void ms_gofields_free(struct ms_gofields *f);
+
+/* ---- goheap.c, goarea.c --------------------------------------------------------------------------- */
 
 enum ms_goarea_kind { MS_GO_HEAP, MS_GO_DATA, MS_GO_STACK };
+/* One line of the cache: a walk looks at one of many thousands for every pointer. */
 struct ms_goarea {
     uint64_t start, end, elem; /* elem: bytes of an object; all of it in a data segment or a stack */
     uint64_t first_word;
-    uint64_t large_type;          /* of the one object of a large span */
-    uint64_t span;                /* address of its mspan */
-    uint64_t specials;            /* first of the records on single objects: finalizers and others */
-    uint64_t bits;                /* pointer bits in the span; 0: not there */
-    uint32_t first_object, index; /* index: module or goroutine */
+    uint64_t span; /* address of its mspan */
+    uint64_t bits; /* pointer bits in the span; 0: not there */
+    uint32_t first_object, divisor; /* divisor: offset * divisor >> 32 is offset / elem; 0: it must be divided */
+    uint32_t index;                 /* module or goroutine */
     uint8_t kind;
     bool noscan, large;
+    bool bits_known; /* they are in `points` */
+};
+static_assert(sizeof(struct ms_goarea) == 64, "an area is one line of the cache");
+
+struct ms_goobject {
+    uint32_t from;  /* 1 + number of the word it was first reached from; 0: not reached */
+    ms_gotid whole; /* all of it was, or will be, looked at as elements of that type; 0: of none */
 };
 
 struct ms_goheap {
     struct ms_goarea *area; /* ascending, without overlaps */
-    uint64_t *start;        /* of each: all that a search reads */
     size_t areas, room;
+    uint64_t *arena;                     /* where the slots of 64 MiB of addresses begin << 8 | shift; 0: it has none */
+    uint32_t *slot, *by_word, *by_object; /* areas that start up to the end of a slot; of an address: MS_GO_LEAVES */
+    size_t slots, slot_room;
     uint64_t words, objects; /* of areas that may hold pointers */
-    uint64_t *seen;          /* a bit per word */
-    uint32_t *from; /* per object: 1 + number of the word it was first reached from; 0: not reached */
-    size_t last;    /* found last */
+    uint64_t *seen, *points; /* a bit per word: it was looked at; it is a pointer, where an area's bits are known */
+    uint64_t *internal;      /* a bit per object: a hub of the runtime, to be gone through last */
+    struct ms_goobject *object;
+    uint64_t *special;       /* of each span that has any, the first of its records on single objects */
+    size_t specials, special_room;
 };
 
 struct ms_goroutine {
-    uint64_t id, lo, hi, sp, pc;
+    uint64_t id, at, lo, hi, sp, pc; /* at: its g */
+    size_t mark;                     /* the first of its marks (gostack.c) */
     uint32_t status;
+    bool waits; /* where sp and pc say, and did not go on while it was looked at */
+    bool told;  /* it has marks */
 };
 
 int ms_goheap_load(struct ms_go *go, struct ms_error *err);
 void ms_goheap_close(struct ms_go *go);
+/* Sort the areas, drop what overlaps (a span freed and made anew while they were read), number words and objects, and make
+ * the tables by which they are found. */
+int ms_goarea_order(struct ms_go *go, struct ms_error *err);
 /* The area that holds addr; NULL: none. */
 struct ms_goarea *ms_goheap_find(struct ms_go *go, uint64_t addr);
+/* The same in two steps, for who has something to do while the slot comes from memory.  MS_GO_LEAVES in a slot: all that lies
+ * in it has no pointers. */
+enum { MS_GO_LEAVES = INT32_MIN };
+const uint32_t *ms_goheap_slot(const struct ms_go *go, uint64_t addr);
+struct ms_goarea *ms_goheap_in_slot(struct ms_go *go, const uint32_t *slot, uint64_t addr);
+/* The type that the span of a large object keeps for it; 0: none. */
+uint64_t ms_goheap_large_type(struct ms_go *go, const struct ms_goarea *a);
 /* Allocated bytes of the object at or around addr, 0: no object of the heap.  *start: its first byte. */
 uint64_t ms_goheap_object(struct ms_go *go, uint64_t addr, uint64_t *start);
+/* Has the walk looked at all pointers of that object, as far as their bits are known? */
+bool ms_goheap_all_seen(const struct ms_go *go, const struct ms_goarea *a, uint64_t base);
+/* Read the pointer bits of a span, if it has them and they are not known. */
+bool ms_goheap_know_bits(struct ms_go *go, const struct ms_goarea *a);
 /* Which of the words from addr on, at most 64, within one object, are pointers: bit i is word i.  False: it is not told
  * by bits (Go 1.22 and later give objects above 512 bytes a type instead). */
 bool ms_goheap_pointers(struct ms_go *go, const struct ms_goarea *a, uint64_t addr, unsigned words,
                         uint64_t *mask);
+/* Where the values of the object at base begin: its type may lie before them. */
+static inline uint64_t ms_goheap_first(const struct ms_go *go, const struct ms_goarea *a, uint64_t base);
 /* From here on the object at base has no pointers, and its bits may say anything. */
 uint64_t ms_goheap_pointers_end(struct ms_go *go, const struct ms_goarea *a, uint64_t base);
 /* Is the object free, as far as its span tells? */
@@ -230,12 +294,25 @@ uint64_t ms_goheap_word_at(struct ms_go *go, uint64_t number, struct ms_goarea *
 static inline uint64_t ms_goarea_word(const struct ms_goarea *a, uint64_t addr) {
     return a->first_word + (addr - a->start) / MS_GO_PTR;
 }
+static inline uint64_t ms_goarea_nth(const struct ms_goarea *a, uint64_t addr) {
+    return a->divisor ? (addr - a->start) * a->divisor >> 32 : (addr - a->start) / a->elem;
+}
 static inline uint64_t ms_goarea_base(const struct ms_goarea *a, uint64_t addr) {
-    return a->start + (addr - a->start) / a->elem * a->elem;
+    return a->start + ms_goarea_nth(a, addr) * a->elem;
 }
 static inline uint64_t ms_goarea_object(const struct ms_goarea *a, uint64_t addr) {
-    return a->first_object + (addr - a->start) / a->elem;
+    return a->first_object + ms_goarea_nth(a, addr);
 }
+
+/* ---- gostack.c ------------------------------------------------------------------------------------ */
+
+enum ms_goword { MS_GO_DEAD, MS_GO_MAYBE, MS_GO_LIVE };
+
+/* Tell the words of stacks apart, of all goroutines that wait, once ms_goroots_waiting has said which do. */
+void ms_gostack_load(struct ms_go *go);
+/* Is the word of a stack a pointer that is needed?  MS_GO_MAYBE: nothing tells. */
+enum ms_goword ms_gostack_word(const struct ms_go *go, const struct ms_goarea *a, uint64_t word);
+void ms_gostack_close(struct ms_go *go);
 
 /* ---- gowalk.c, goguess.c, goroots.c -------------------------------------------------------------------- */
 
@@ -247,7 +324,8 @@ struct ms_gofound {
 
 /* Part of a walk: elements of a type at an address. */
 struct ms_gowork {
-    uint64_t addr, count;
+    uint64_t addr;
+    uint32_t count;
     ms_gotid type;
 };
 
@@ -256,38 +334,69 @@ struct ms_golink {
     uint64_t target, bytes, word;
 };
 
+/* A pointer on its way to what it points to. */
+struct ms_gopointer {
+    uint64_t target, count;
+    uint64_t via;         /* 1 + number of the word it was met in; 0: in none */
+    const uint32_t *slot; /* of its address; NULL: no area is there */
+    const struct ms_goarea *area;
+    ms_gotid type;
+};
+
 struct ms_gowalk {
-    struct ms_gowork *now, *next;
-    size_t now_count, now_room, next_count, next_room;
+    struct ms_gopointer way[64]; /* in a ring: [arrived, met), and how far they are */
+    size_t met, asked, found, arrived;
+    struct ms_gowork *now, *next, *near; /* near: in the page being looked at */
+    size_t now_room, next_count, next_room, near_count, near_room;
+    uint64_t page;     /* that one; UINT64_MAX: nothing is near */
     uint32_t *reached; /* objects whose remaining words wait for a look */
     size_t reached_count, reached_room, reached_done, reached_sorted; /* sorted: up to there */
     uint64_t *outside; /* objects that the runtime holds from outside of all areas */
     size_t outside_count, outside_room;
     struct ms_golink *link; /* after the walk by target, ascending */
     size_t link_count, link_room;
+    bool internal;   /* the runtime's own objects may be reached now */
     uint64_t budget; /* fields and elements that may still be looked at */
-    uint64_t *slot;  /* found maps by header address, open addressing: index + 1 */
-    size_t slots;
 };
 
-/* Find every map; go->found is the answer. */
+/* Find every map; go->found is the answer, by ascending address. */
 int ms_gowalk_run(struct ms_go *go, struct ms_error *err);
 void ms_gowalk_close(struct ms_go *go);
-/* A pointer of static type t (0: unknown) was met in the word at `word`: reach what it points to. */
-void ms_gowalk_reach(struct ms_go *go, uint64_t word, uint64_t target, ms_gotid t, uint64_t count);
 void ms_gowalk_found(struct ms_go *go, uint64_t header, uint64_t via, ms_gotid type);
-bool ms_gowalk_seen(const struct ms_go *go, uint64_t word_number);
-/* The pointer by which a walk came to what lies around addr in a data segment; NULL: none. */
-const struct ms_golink *ms_gowalk_link(const struct ms_go *go, uint64_t addr);
 /* The pointer bits of a word in a span that has them; true where there are none. */
 bool ms_gowalk_may_point(struct ms_go *go, const struct ms_goarea *a, uint64_t word);
 /* A word of which only is known that it may be a pointer. */
 void ms_gowalk_word(struct ms_go *go, const struct ms_goarea *a, uint64_t word, bool surely);
+static inline bool ms_gowalk_seen(const struct ms_go *go, uint64_t word_number);
+
+/* ---- goreach.c ------------------------------------------------------------------------------------ */
+
+/* A pointer to `count` elements of static type t (0: unknown) was met in word number via - 1 (via 0: in none): reach what it
+ * points to, soon. */
+void ms_gowalk_reach(struct ms_go *go, uint64_t via, uint64_t target, ms_gotid t, uint64_t count);
+/* All pointers that are on their way arrive. */
+void ms_goreach_all(struct ms_go *go);
+/* Once no pointer comes any more. */
+void ms_goreach_links(struct ms_go *go);
+/* The pointer by which a walk came to what lies around addr in a data segment; NULL: none. */
+const struct ms_golink *ms_gowalk_link(const struct ms_go *go, uint64_t addr);
+
+/* ---- gosort.c ------------------------------------------------------------------------------------- */
+
+void ms_gosort_work(struct ms_gowork *work, size_t n);          /* by page */
+void ms_gosort_objects(uint32_t *object, size_t n);
+void ms_gosort_found(struct ms_gofound *found, size_t n);       /* by header */
 
 int ms_goroots_load(struct ms_go *go, struct ms_error *err); /* areas of data segments and stacks */
-void ms_goroots_typed(struct ms_go *go);                     /* the globals of the debug information */
+/* Mark the objects by which the runtime leads to everything. */
+void ms_goroots_hubs(struct ms_go *go);
+/* The globals of the debug information: those of the runtime, or all others. */
+void ms_goroots_typed(struct ms_go *go, bool internal);
+/* Is the word part of a variable of the runtime, or of what it is made of? */
+bool ms_goroots_internal(const struct ms_go *go, uint64_t word);
 void ms_goroots_masks(struct ms_go *go);                     /* all pointers of data segments */
-void ms_goroots_stacks(struct ms_go *go);                    /* words of frames */
+void ms_goroots_waiting(struct ms_go *go);                   /* which goroutines still wait where they did */
+void ms_goroots_stacks(struct ms_go *go, enum ms_goword kind); /* words of frames that are of that kind */
 /* A thread of the target that is held: roots of the walks to come, and where its stack ends. */
 void ms_goroots_held(struct ms_go *go, const uint64_t *word, size_t words, uint64_t sp);
 void ms_goroots_let_go(struct ms_go *go);
@@ -318,6 +427,10 @@ void ms_goshape_types(struct ms_go *go);
 
 /* Is the struct a sync.Map, or what is in one?  Sets t->sync. */
 void ms_gosync_tell(struct ms_go *go, struct ms_gotype *t);
+enum { MS_GO_SYNC_NODE_OBJECT = 160 }; /* allocated bytes of a node with children */
+/* Is the word of the area, which points to such a node, in the header of a sync.Map?  Its type, else 0.  Only where there
+ * is no debug information to tell. */
+ms_gotid ms_gosync_guess(struct ms_go *go, const struct ms_goarea *a, uint64_t word, uint64_t node);
 /* The type of what lies at addr: of a node of a sync.Map, what it is part of; else `type`. */
 ms_gotid ms_gosync_node(struct ms_go *go, ms_gotid type, uint64_t addr);
 
@@ -329,6 +442,9 @@ char *ms_gopath(struct ms_go *go, const struct ms_gofound *f, char **place);
 /* The same along given words, the last one first, which lead to `end`; the first may lie in an object that the runtime
  * holds.  *type: of what the way ends in, 0: not known. */
 char *ms_gopath_along(struct ms_go *go, const uint64_t *word, size_t n, uint64_t end, ms_gotid *type);
+
+/* Forget all paths: another walk begins. */
+void ms_gosteps_close(struct ms_go *go);
 
 /* A frame on the stack of a goroutine. */
 struct ms_goframe {
@@ -355,21 +471,52 @@ struct ms_go {
     struct ms_goheap heap;
     struct ms_goroutine *routine;
     size_t routines, routine_room;
+    struct ms_goplace *place; /* code addresses where goroutines wait */
+    uint64_t *mark;           /* of words of stacks */
+    size_t marks, mark_room;
     struct ms_gowalk walk;
     struct ms_gofound *found;
     size_t founds, found_room;
     struct ms_gomem *mem;
+    const uint8_t *block; /* the one read last, and its address */
+    uint64_t block_at;
     uint64_t spans_at, routines_at; /* of the slices; 0: not sought yet */
     uint64_t *held_word, *held_sp; /* of threads that are held: all registers, stack pointers */
     size_t held_words, held_word_room, held_sps, held_sp_room;
+    struct ms_gosteps *steps; /* of paths (gosteps.c) */
     struct ms_goframe frame; /* the last one named: of the word at frame_at, if that is not 0 */
     uint64_t frame_at;
     bool path_lost; /* more words than paths are kept for */
 };
 
-/* Open the Go program in an image of a target; fd: its file, -1: none (names are then missing).  *out NULL with
- * MS_OK: it is not a Go program.  MS_UNCERTAIN: a version this tool does not know.  elf and reader must outlive it. */
-int ms_go_open(struct ms_go **out, struct ms_reader *r, struct ms_elf *elf, int fd, struct ms_error *err);
+static inline const struct ms_gotype *ms_gotype_get(struct ms_go *go, ms_gotid t) {
+    return t < go->types.count && go->types.type[t]->decoded ? go->types.type[t] : ms_gotype_decode(go, t);
+}
+
+/* Most words lie in the block of the one before. */
+static inline bool ms_gomem_word(struct ms_go *go, uint64_t addr, uint64_t *out) {
+    if (!go->block || addr - go->block_at > MS_GO_BLOCK - sizeof *out) return ms_gomem_word_of_block(go, addr, out);
+    memcpy(out, go->block + (addr - go->block_at), sizeof *out);
+    return true;
+}
+
+static inline uint64_t ms_goheap_first(const struct ms_go *go, const struct ms_goarea *a, uint64_t base) {
+    bool type_before = go->layout.heap_bits && a->kind == MS_GO_HEAP && !a->bits && !a->large && !a->noscan;
+    return base + (type_before ? MS_GO_PTR : 0);
+}
+
+static inline bool ms_gowalk_seen(const struct ms_go *go, uint64_t word_number) {
+    return go->heap.seen[word_number / 64] >> (word_number % 64) & 1;
+}
+
+/* What a walk looks at, beside each word once, costs of its budget: the target may be made to be looked at without end. */
+static inline bool ms_go_afford(struct ms_go *go) { return go->walk.budget && go->walk.budget--; }
+
+/* Open the Go program in an image of a target; dwarf: its debug information, which becomes the program's whatever comes
+ * of it, NULL: none (names are then missing).  *out NULL with MS_OK: it is not a Go program.  MS_UNCERTAIN: a version
+ * this tool does not know.  elf and reader must outlive it. */
+int ms_go_open(struct ms_go **out, struct ms_reader *r, struct ms_elf *elf, struct ms_godwarf *dwarf,
+               struct ms_error *err);
 void ms_go_close(struct ms_go *go);
 
 #endif

@@ -20,7 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS = 64, NAMED_MOST = 3, LOOKS_MOST = 4096, DEPTH_MAX = 32, POOL_FROM_B = 4 };
+enum {
+    WORDS = 64,
+    NAMED_MOST = 3,
+    LOOKS_MOST = 4096,
+    PLACES = 2 * LOOKS_MOST,
+    DEPTH_MAX = 32,
+    POOL_FROM_B = 4
+};
 
 /* The first array of groups or buckets of a map. */
 struct table {
@@ -73,14 +80,11 @@ static void set(uint64_t at, unsigned words, uint64_t *mask) {
     if (at / MS_GO_PTR < words) *mask |= UINT64_C(1) << at / MS_GO_PTR;
 }
 
-/* What is looked at here costs of the walk's budget too: types may be anything. */
-static bool afford(struct ms_go *go) { return go->walk.budget && go->walk.budget--; }
-
 /* The pointers of a value of the type at offset `at`, as the collector's bits have them. */
 static void pointers_of(struct ms_go *go, ms_gotid type, uint64_t at, unsigned words, unsigned depth,
                         uint64_t *mask) {
     const struct ms_gotype *t = ms_gotype_get(go, type);
-    if (t->pointers == 0 || at / MS_GO_PTR >= words || depth == DEPTH_MAX || !afford(go)) return;
+    if (t->pointers == 0 || at / MS_GO_PTR >= words || depth == DEPTH_MAX || !ms_go_afford(go)) return;
     if (t->kind == MS_GO_STRUCT) {
         for (uint32_t i = 0; i < t->fields; i++) /* those that do not overlap: they end the descent */
             if (ms_gotype_get(go, t->field[i].type)->size <= ms_gofield_room(t, i))
@@ -107,7 +111,7 @@ static uint64_t mask_of(struct ms_go *go, const struct ms_gotype *map, const str
 static bool fits(struct ms_go *go, const struct ms_gotype *map, const struct table *t) {
     bool pointers = ms_gotype_get(go, map->group)->pointers != 0;
     uint64_t bytes = (t->groups + t->pool) * map->map.group_size, told = bytes / MS_GO_PTR;
-    if (!map->map.group_size || pointers == t->area->noscan || !afford(go)) return false;
+    if (!map->map.group_size || pointers == t->area->noscan) return false;
     if (ms_go_allocated(bytes, pointers, go->layout.heap_bits) != t->area->elem) return false;
     if (!t->has_mask) return true;
     /* A pool takes what its size class leaves: behind `told` lie the bits of more buckets than were asked for. */
@@ -152,7 +156,7 @@ static char *name_of(struct ms_go *go, const struct types *l) {
 static ms_gotid common(struct ms_go *go, const struct types *all, const struct table *t) {
     struct types fit = {0};
     bool same = true;
-    for (size_t i = 0; i < all->count; i++)
+    for (size_t i = 0; i < all->count && ms_go_afford(go); i++)
         if (fits(go, ms_gotype_get(go, all->type[i]), t)) add(&fit, all->type[i]);
     for (size_t i = 1; i < fit.count; i++)
         same = same && same_slots(go, ms_gotype_get(go, fit.type[0]), ms_gotype_get(go, fit.type[i]));
@@ -161,33 +165,44 @@ static ms_gotid common(struct ms_go *go, const struct types *all, const struct t
     return made;
 }
 
-/* Tables that were looked at: maps that look the same come in thousands. */
+/* Tables that were looked at, which were not: maps that look the same come in thousands. */
 struct looks {
     struct {
-        struct table like;
+        struct table like; /* area NULL: free */
         ms_gotid type;
-    } * one;
-    size_t count, room;
+    } * one; /* open addressing */
+    size_t count;
 };
 
+static bool alike(const struct table *a, const struct table *b) {
+    return a->groups == b->groups && a->mask == b->mask && a->words == b->words &&
+           a->has_mask == b->has_mask && a->area->elem == b->area->elem && a->area->noscan == b->area->noscan;
+}
+
+static uint64_t mixed(uint64_t hash, uint64_t value) {
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+static size_t place_of(const struct looks *l, const struct table *t) {
+    size_t at = (size_t)mixed(mixed(mixed(t->words, t->groups), t->mask), t->area->elem) % PLACES;
+    while (l->one[at].like.area && !alike(&l->one[at].like, t)) at = (at + 1) % PLACES;
+    return at;
+}
+
+/* Each look that is new may make a type: there is an end to them. */
 static ms_gotid once(struct ms_go *go, struct looks *l, const struct types *all, const struct table *t) {
-    for (size_t i = 0; i < l->count; i++) {
-        const struct table *o = &l->one[i].like;
-        if (o->groups == t->groups && o->mask == t->mask && o->words == t->words &&
-            o->has_mask == t->has_mask && o->area->elem == t->area->elem &&
-            o->area->noscan == t->area->noscan)
-            return l->one[i].type;
-    }
-    ms_gotid type = common(go, all, t);
-    if (l->count == LOOKS_MOST) return type;
-    MS_ROOM(l->one, l->count, l->room);
-    l->one[l->count].like = *t;
-    return l->one[l->count++].type = type;
+    size_t at = place_of(l, t);
+    if (l->one[at].like.area) return l->one[at].type;
+    if (l->count == LOOKS_MOST) return 0;
+    l->count++;
+    l->one[at].like = *t;
+    return l->one[at].type = common(go, all, t);
 }
 
 void ms_goshape_types(struct ms_go *go) {
     struct types all = {0};
-    struct looks looks = {0};
+    struct looks looks = {.one = ms_alloc(PLACES * sizeof *looks.one)};
     ms_gotype_list_maps(go);
     for (ms_gotid i = 1; i < go->types.count; i++) {
         const struct ms_gotype *map = ms_gotype_get(go, i);

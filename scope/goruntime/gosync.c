@@ -8,12 +8,17 @@
  * A child's type is that of its common beginning; its first byte tells which it is.  The walk and paths see
  * through all of it: main.sessions[*].(main.session) names a value of the map, however deep it lies.
  *
+ * Without debug information it is known by its looks: a root that is no entry and has no parent, and behind the pointer to
+ * it the functions by which the map hashes and compares.  sync.Map has those of interfaces.
+ *
  * Up to 1.23 a sync.Map has two maps of the usual kind, which are found as such: main.sessions.dirty, .read.v.m.
  */
 #include "goruntime.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { HASH_TRIE_MAP = 48, ROOT = 16 };
 
 static const struct ms_gofield *field(const struct ms_gotype *t, const char *name) {
     for (uint32_t i = 0; i < t->fields; i++)
@@ -103,6 +108,37 @@ void ms_gosync_tell(struct ms_go *go, struct ms_gotype *t) {
         t->sync = MS_GO_SYNC_MAP;
         t->key = trie->key, t->elem = trie->elem;
     }
+}
+
+/* ---- without debug information ------------------------------------------------------------------ */
+
+/* The name of the function that a func value points to; false: it is none. */
+static bool function_of(struct ms_go *go, uint64_t value, char *name, size_t room) {
+    uint64_t entry;
+    struct ms_gofunc f;
+    if (!value || value % MS_GO_PTR || !ms_gomem_word(go, value, &entry)) return false;
+    const struct ms_gomodule *m = ms_gomodule_of_text(go, entry);
+    return m && ms_gopclntab_find(&m->functions, entry, &f) && f.entry == entry &&
+           ms_gopclntab_name(&m->functions, &f, name, room);
+}
+
+static ms_gotid guessed(struct ms_go *go, bool plain) {
+    ms_gotid *known = &go->types.guessed_sync[plain];
+    if (!*known) *known = ms_gotype_sync(go, plain ? "sync.Map" : "internal/sync.HashTrieMap", plain);
+    return *known;
+}
+
+ms_gotid ms_gosync_guess(struct ms_go *go, const struct ms_goarea *a, uint64_t word, uint64_t node) {
+    uint64_t head[HASH_TRIE_MAP / MS_GO_PTR], at = word - ROOT, root[3];
+    char hash[64], equal[64];
+    if (go->dwarf || !go->layout.swiss || at < a->start || a->end - at < sizeof head) return 0;
+    if (!ms_gomem_read(go, at, head, sizeof head) || (head[0] & UINT32_MAX) != 1) return 0; /* inited */
+    if (!ms_gomem_read(go, node, root, sizeof root) || root[0] & 0xff || root[2])
+        return 0; /* an entry, or not the root */
+    if (!function_of(go, head[3], hash, sizeof hash) || !function_of(go, head[4], equal, sizeof equal))
+        return 0;
+    return guessed(go,
+                   strcmp(hash, "runtime.nilinterhash") == 0 && strcmp(equal, "runtime.nilinterequal") == 0);
 }
 
 ms_gotid ms_gosync_node(struct ms_go *go, ms_gotid type, uint64_t addr) {

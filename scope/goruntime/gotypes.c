@@ -24,6 +24,13 @@ enum { FLAG_EXTRA_STAR = 2, FLAG_DIRECT = 32, KIND_MASK = 31, KIND_DIRECT = 32 }
 #define CLOSURE_OF (UINT64_C(1) << 61)
 #define COPY       (UINT64_C(1) << 60)
 
+/* Leaves while they are gathered; steps: fields and elements looked at. */
+enum { LEAVES_MAX = 512 };
+struct ms_goleaves {
+    struct ms_goleaf leaf[LEAVES_MAX];
+    uint32_t count, steps;
+};
+
 static uint64_t u64(const uint8_t *p) {
     uint64_t v;
     memcpy(&v, p, sizeof v);
@@ -193,6 +200,13 @@ static ms_gotid pointer_to(struct ms_go *go, ms_gotid elem) {
     return intern(go, &t);
 }
 
+static void forget_leaves(struct ms_gotype *t) {
+    free(t->leaf);
+    t->leaf = NULL;
+    t->leaves = 0;
+    t->flat = t->parted = false;
+}
+
 /* The bucket of a classic map links to more of its kind; the type says only "a pointer". */
 static void tell_group(struct ms_go *go, ms_gotid map) {
     struct ms_gotype *t = go->types.type[map];
@@ -204,7 +218,7 @@ static void tell_group(struct ms_go *go, ms_gotid map) {
     if (go->layout.swiss || g->fields == 0) return;
     struct ms_gofield *link = &g->field[g->fields - 1];
     if (g->pointers && ms_gotype_get(go, link->type)->kind == MS_GO_UNSAFE_POINTER)
-        link->type = pointer_to(go, group);
+        link->type = pointer_to(go, group), forget_leaves(g);
 }
 
 /* sync/atomic.Pointer[T] holds an unsafe.Pointer, and says what it points to in a field without size: _ [0]*T. */
@@ -299,7 +313,7 @@ static void decode_die(struct ms_go *go, ms_gotid id) {
 
 /* ---- asking ------------------------------------------------------------------------------------ */
 
-const struct ms_gotype *ms_gotype_get(struct ms_go *go, ms_gotid id) {
+const struct ms_gotype *ms_gotype_decode(struct ms_go *go, ms_gotid id) {
     static const struct ms_gotype unknown = {.decoded = true};
     if (id == 0 || id >= go->types.count) return &unknown;
     struct ms_gotype *t = go->types.type[id];
@@ -318,6 +332,60 @@ const struct ms_gotype *ms_gotype_get(struct ms_go *go, ms_gotid id) {
     if (t->kind == MS_GO_STRUCT) ms_gosync_tell(go, t);
     go->types.depth--;
     return t;
+}
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+/* What a pointer in a value of that type leads to. */
+static ms_gotid led_to(struct ms_go *go, const struct ms_gotype *t) {
+    switch (t->kind) {
+    case MS_GO_MAP:
+    case MS_GO_CHAN: return t->header;
+    case MS_GO_POINTER:
+    case MS_GO_SLICE: return t->elem;
+    case MS_GO_DIRECTORY: return ms_gotype_made(go, MS_GO_TABLE, t->elem);
+    default: return 0;
+    }
+}
+
+/* Adds the leaves of a value of type t at offset `at`; false: they are too many, or it is not made of leaves alone. */
+static bool part(struct ms_go *go, struct ms_goleaves *l, ms_gotid id, uint64_t at, unsigned depth) {
+    const struct ms_gotype *t = ms_gotype_get(go, id);
+    if (t->pointers == 0 || at % MS_GO_PTR) return true;
+    if (depth == DEPTH_MAX || t->sync == MS_GO_SYNC_MAP || l->steps++ == LEAVES_MAX) return false;
+    switch (t->kind) {
+    case MS_GO_MAP_HEADER:
+    case MS_GO_CHAN_HEADER:
+    case MS_GO_TABLE: return false;
+    case MS_GO_STRUCT:
+        for (uint32_t i = 0; i < t->fields; i++)
+            if (ms_gotype_get(go, t->field[i].type)->size <= ms_gofield_room(t, i) &&
+                !part(go, l, t->field[i].type, at + t->field[i].offset, depth + 1))
+                return false;
+        return true;
+    case MS_GO_ARRAY: {
+        uint64_t step = ms_gotype_get(go, t->elem)->size;
+        for (uint64_t i = 0; step && i < t->count && (i + 1) * step <= t->size; i++)
+            if (!part(go, l, t->elem, at + i * step, depth + 1)) return false;
+        return true;
+    }
+    default:
+        l->leaf[l->count++] = (struct ms_goleaf){.offset = at, .to = led_to(go, t), .kind = t->kind, .empty_interface = t->empty_interface};
+        return true;
+    }
+}
+
+bool ms_gotype_leaves(struct ms_go *go, ms_gotid id) {
+    if (ms_gotype_get(go, id)->parted || id == 0 || id >= go->types.count) return ms_gotype_get(go, id)->flat;
+    struct ms_goleaves l = {0};
+    bool flat = part(go, &l, id, 0, 0);
+    struct ms_gotype *t = go->types.type[id];
+    t->parted = true;
+    t->flat = flat;
+    t->leaf = ms_alloc(l.count * sizeof *t->leaf);
+    memcpy(t->leaf, l.leaf, l.count * sizeof *t->leaf);
+    t->leaves = l.count;
+    return flat;
 }
 
 ms_gotid ms_gotype_closure(struct ms_go *go, uint64_t entry) {
@@ -402,7 +470,9 @@ static ms_gotid copy_of(struct ms_go *go, const struct ms_gotype *t, char *name)
     like.die = COPY | go->types.count; /* no two are the same */
     like.name = name;
     like.field = NULL;
-    like.fields = 0;
+    like.leaf = NULL;
+    like.fields = like.leaves = 0;
+    like.flat = like.parted = false;
     ms_gotid made = intern(go, &like);
     if (!made) free(name);
     return made;
@@ -418,6 +488,13 @@ ms_gotid ms_gotype_one_of(struct ms_go *go, ms_gotid map, char *name, bool sever
     return copy_of(go, &like, name);
 }
 
+ms_gotid ms_gotype_sync(struct ms_go *go, const char *name, bool interfaces) {
+    struct ms_gotype any = {.kind = MS_GO_INTERFACE, .size = 16, .pointers = 16, .empty_interface = true, .decoded = true},
+                     map = {.kind = MS_GO_STRUCT, .sync = MS_GO_SYNC_MAP, .decoded = true};
+    if (interfaces) map.key = map.elem = copy_of(go, &any, ms_strdup("interface {}"));
+    return copy_of(go, &map, ms_strdup(name));
+}
+
 ms_gotid ms_gotype_map_of_group(struct ms_go *go, uint64_t rtype) {
     if (!ms_gomodule_of_type(go, rtype)) return 0;
     const struct ms_gotype *g = ms_gotype_get(go, ms_gotype_at(go, rtype));
@@ -430,6 +507,7 @@ void ms_gotypes_close(struct ms_go *go) {
     for (size_t i = 0; i < ts->count; i++) {
         for (uint32_t k = 0; k < ts->type[i]->fields; k++) free(ts->type[i]->field[k].name);
         free(ts->type[i]->field);
+        free(ts->type[i]->leaf);
         free(ts->type[i]->name);
         free(ts->type[i]);
     }

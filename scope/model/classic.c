@@ -248,6 +248,8 @@ void ms_classic_fill(const struct ms_classic_raw *raw, struct ms_map *out) {
     out->reserved = 0;
     fill_parts(raw, out);
     fill_growth(raw, out);
+    out->growths = c->counters.grows + c->counters.same_size_grows;
+    out->signs = (c->counters.grows ? MS_SIGN_GREW : 0) | (c->counters.clears ? MS_SIGN_CLEARED : 0);
     out->created_ns = c->created_ns;
 }
 

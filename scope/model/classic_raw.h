@@ -20,6 +20,10 @@ bool ms_classic_same(const struct gomap_classic *a, const struct gomap_classic *
 /* Fill the model's figures (not its names) from a checked reading. */
 void ms_classic_fill(const struct ms_classic_raw *raw, struct ms_map *out);
 
+/* classic_pieces.c */
+int ms_classic_pieces(struct ms_telling *t, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                      struct ms_error *err);
+
 static inline bool ms_classic_growing(const struct ms_classic_raw *raw) {
     return raw->c.h.oldbuckets != NULL;
 }

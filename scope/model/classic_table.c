@@ -404,4 +404,5 @@ static int resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m
     return MS_OK;
 }
 
-const struct ms_backend ms_classic_backend = {resident, detail, detail_head, cells, groups};
+const struct ms_backend ms_classic_backend = {resident, detail, detail_head,
+                                              cells,    groups, ms_classic_pieces};

@@ -169,6 +169,12 @@ static uint64_t buckets_in(const struct ms_go_shape *s, uint64_t bytes) {
     return s->group_size ? (bytes - (header ? 8 : 0)) / s->group_size : 0;
 }
 
+uint64_t ms_go_buckets_allocated(const struct ms_go_shape *s, unsigned b, uint64_t *buckets) {
+    uint64_t bytes = array_bytes(s, b);
+    *buckets = b >= POOL_FROM_B ? buckets_in(s, bytes) : UINT64_C(1) << b;
+    return bytes;
+}
+
 /* Buckets of the pool that are in chains. */
 static uint64_t pool_used(const struct ms_go_hmap *h, const struct ms_go_shape *s, uint64_t all) {
     uint64_t n = ms_go_hmap_buckets(h), pool = h->b >= POOL_FROM_B && all > n ? all - n : 0;
@@ -268,20 +274,22 @@ static uint64_t appended_bytes(const struct ms_go_shape *s, uint64_t items) {
     return bytes;
 }
 
-static uint64_t rebuilt(const struct ms_go_shape *s, uint64_t entries) {
+void ms_go_classic_made(const struct ms_go_shape *s, uint64_t hint, uint64_t entries,
+                        struct ms_go_made *out) {
     unsigned b = 0;
-    if (entries == 0) return 0;
-    while (limit_of(s, b) < entries) b++;
-    uint64_t bytes = array_bytes(s, b), n = UINT64_C(1) << b, pool = 0;
-    if (b >= POOL_FROM_B) {
-        uint64_t all = buckets_in(s, bytes);
-        pool = all > n ? all - n : 0;
-        bytes += pool ? EXTRA_BYTES : 0;
-    }
-    double overflow = b ? chance_overflow((double)entries, (double)n) : 0;
-    if (overflow > (double)pool) bytes += (uint64_t)(overflow - (double)pool) * ms_go_groups_allocated(s, 1);
-    if (overflow >= 1 && !s->pointers) bytes += EXTRA_BYTES + appended_bytes(s, (uint64_t)overflow);
-    return bytes;
+    uint64_t want = hint > entries ? hint : entries, all;
+    *out = (struct ms_go_made){.slots = 0};
+    if (entries == 0 && hint <= MS_GO_GROUP_SLOTS) return; /* its bucket comes with the first entry */
+    while (b < B_MOST && limit_of(s, b) < want) b++;
+    out->bytes = ms_go_buckets_allocated(s, b, &all);
+    uint64_t n = UINT64_C(1) << b, pool = all > n ? all - n : 0, one = ms_go_groups_allocated(s, 1);
+    double overflow = b && entries ? chance_overflow((double)entries, (double)n) : 0;
+    out->slots = n * MS_GO_GROUP_SLOTS;
+    if (pool) out->bytes += EXTRA_BYTES;
+    if (overflow > (double)pool) out->bytes += (uint64_t)(overflow - (double)pool) * one;
+    if (overflow >= 1 && !s->pointers) out->bytes += EXTRA_BYTES + appended_bytes(s, (uint64_t)overflow);
+    if (overflow + 2 * sqrt(overflow) > (double)pool)
+        out->spread = (uint64_t)(2 * sqrt(overflow) * (double)one);
 }
 
 static void fill_growth(const struct ms_go_hmap *h, const struct ms_go_shape *s, struct ms_map *m) {
@@ -290,15 +298,24 @@ static void fill_growth(const struct ms_go_hmap *h, const struct ms_go_shape *s,
     m->walk_total = ms_go_hmap_old_buckets(h);
     m->grow_at = m->grow_bytes = m->grow_peak = MS_UNKNOWN;
     m->grow_groups = 0;
-    m->fresh_bytes = s->group_size
-                         ? ms_add(m->part[MS_PART_HEADER] + m->part[MS_PART_CELLS], rebuilt(s, m->entries))
-                         : m->bytes;
+    struct ms_go_made made = {.bytes = 0};
+    if (s->group_size) ms_go_classic_made(s, m->entries, m->entries, &made);
+    m->fresh_bytes =
+        s->group_size ? ms_add(m->part[MS_PART_HEADER] + m->part[MS_PART_CELLS], made.bytes) : m->bytes;
     if (!h->buckets) return;
     m->grow_at = limit_of(s, h->b);
     m->grow_groups = UINT64_C(1) << (h->b + 1);
     if (!s->group_size) return;
     m->grow_bytes = array_bytes(s, h->b + 1);
     m->grow_peak = ms_add(m->grow_bytes, array_bytes(s, h->b));
+}
+
+/* Overflow buckets that the entries there are do not explain were made for others.  Chance makes some: more than twice
+ * as many as it should have made is no chance. */
+static bool had_more(const struct ms_go_shape *s, const struct ms_map *m) {
+    if (!s->group_size || !m->groups) return false;
+    double have = (double)m->part[MS_PART_OVERFLOW] / (double)ms_go_groups_allocated(s, 1);
+    return have > 4 + 2 * chance_overflow((double)m->entries, (double)m->groups);
 }
 
 void ms_go_hmap_fill(struct ms_reader *r, const struct ms_snapshot *snap, const struct ms_go_hmap *h,
@@ -320,6 +337,7 @@ void ms_go_hmap_fill(struct ms_reader *r, const struct ms_snapshot *snap, const 
     m->reserved = 0;
     fill_parts(r, snap, h, s, m);
     fill_growth(h, s, m);
+    m->signs = had_more(s, m) ? MS_SIGN_DELETES : 0;
 }
 
 /* A map that was read together with others; if that went wrong it is read alone, with patience. */

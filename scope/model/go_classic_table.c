@@ -412,4 +412,61 @@ static int resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m
     return status;
 }
 
-const struct ms_backend ms_go_classic_backend = {resident, detail, detail_head, cells, groups};
+/* ---- pieces ------------------------------------------------------------------------------------ */
+
+static const struct ms_record_field header_field[] = {
+    {"count", 0},    {"flags", 8},       {"B", 9},          {"noverflow", 10}, {"hash0", 12},
+    {"buckets", 16}, {"oldbuckets", 24}, {"nevacuate", 32}, {"extra", 40},     {NULL, 0}};
+
+static bool is_live(uint8_t tag) { return tag >= MS_GO_TOP_LEAST; }
+
+static struct ms_piece array_of(const struct look *k, const struct ms_map *m, bool old) {
+    uint64_t n = old ? ms_go_hmap_old_buckets(&k->h) : ms_go_hmap_buckets(&k->h);
+    return (struct ms_piece){.kind = MS_PIECE_GROUPS,
+                             .other = old,
+                             .addr = old ? k->h.old : k->h.buckets,
+                             .len = n * k->s->group_size,
+                             .slot = -1,
+                             .grid = ms_go_grid(m->type, false)};
+}
+
+/* Buckets, the pool behind them, and what the allocator added. */
+static bool tell_array(struct ms_telling *t, const struct ms_snapshot *s, const struct look *k,
+                       const struct ms_map *m, bool old) {
+    struct ms_piece p = array_of(k, m, old);
+    uint64_t start = p.addr, buckets = p.len, all = ms_go_object_bytes(s, p.addr, buckets);
+    if (!ms_tell(t, &p)) return false;
+    p.kind = MS_PIECE_POOL;
+    p.group = MS_UNKNOWN;
+    p.addr += buckets;
+    p.len = k->s->group_size && all > buckets ? (all - buckets) / k->s->group_size * k->s->group_size : 0;
+    return ms_tell(t, &p) && ms_tell_run(t, MS_PIECE_SPARE, start, all);
+}
+
+static int pieces(struct ms_telling *t, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                  struct ms_error *err) {
+    struct look k;
+    int status = begin(&k, t->r, m, false, err);
+    if (status) return status;
+    struct ms_piece head = {.kind = MS_PIECE_HEADER,
+                            .addr = m->addr,
+                            .len = m->header_bytes,
+                            .group = MS_UNKNOWN,
+                            .slot = -1,
+                            .field = m->header_bytes == MS_GO_HEADER_BYTES ? header_field : NULL};
+    struct ms_hanging h = ms_go_hanging(m->type);
+    h.chains = true;
+    h.is_live = is_live;
+    h.chain_end = k.h.buckets;
+    bool more = ms_tell(t, &head) && (!k.h.extra || ms_tell_run(t, MS_PIECE_SIDE, k.h.extra, 24));
+    for (int old = 0; old < 2 && more; old++)
+        if (array_of(&k, m, old).addr) more = tell_array(t, s, &k, m, old);
+    for (int old = 0; old < 2 && more && deep; old++) {
+        struct ms_piece p = array_of(&k, m, old);
+        if (p.addr) ms_tell_hanging(t, &p, &h);
+        more = !t->enough && !t->gone;
+    }
+    return t->gone ? ms_fail(err, MS_GONE, "the process ended while a map was read") : MS_OK;
+}
+
+const struct ms_backend ms_go_classic_backend = {resident, detail, detail_head, cells, groups, pieces};

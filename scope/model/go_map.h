@@ -3,6 +3,7 @@
 #define MS_GO_MAP_H
 
 #include "model.h"
+#include "pieces.h"
 
 enum {
     MS_GO_GROUP_SLOTS = 8,
@@ -12,8 +13,6 @@ enum {
 
 /* ---- go_sizes.c: Go's allocator ----------------------------------------------------------------- */
 
-/* Allocated bytes of so many groups of a map whose type is known. */
-uint64_t ms_go_groups_allocated(const struct ms_go_shape *s, uint64_t groups);
 /* Allocated bytes of the object at addr as the target says, else `otherwise`. */
 uint64_t ms_go_object_bytes(const struct ms_snapshot *s, uint64_t addr, uint64_t otherwise);
 
@@ -27,6 +26,10 @@ void ms_go_add_damaged(struct ms_snapshot *out, enum ms_kind kind, struct ms_go_
 void ms_go_copy(const struct ms_map *m, struct ms_map *out);
 int ms_go_resident(struct ms_reader *r, uint64_t addr, uint64_t bytes, uint64_t *resident, uint64_t *swapped,
                    struct ms_error *err);
+
+/* How the slots of a group or bucket lie, in the words of pieces.h. */
+struct ms_grid ms_go_grid(const struct ms_type *type, bool swiss);
+struct ms_hanging ms_go_hanging(const struct ms_type *type);
 
 static inline uint64_t ms_go_u64(const uint8_t *p) {
     uint64_t v;

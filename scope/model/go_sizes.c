@@ -81,3 +81,24 @@ int ms_go_resident(struct ms_reader *r, uint64_t addr, uint64_t bytes, uint64_t 
     if (rc == MS_READ_OK) *resident = ms_add(*resident, in), *swapped = ms_add(*swapped, out);
     return MS_OK;
 }
+
+/* ---- pieces ------------------------------------------------------------------------------------ */
+
+struct ms_grid ms_go_grid(const struct ms_type *type, bool swiss) {
+    if (!type || !type->go.group_size) return (struct ms_grid){.unit = 0};
+    const struct ms_go_shape *g = &type->go;
+    return (struct ms_grid){.unit = g->group_size,
+                            .slots = MS_GO_GROUP_SLOTS,
+                            .key_off = g->key_off,
+                            .key_stride = g->key_stride,
+                            .key_len = g->key_slot,
+                            .value_off = g->elem_off,
+                            .value_stride = g->elem_stride,
+                            .value_len = g->elem_slot,
+                            .link_off = swiss ? MS_NO_LINK : g->group_size - 8};
+}
+
+struct ms_hanging ms_go_hanging(const struct ms_type *type) {
+    if (!type) return (struct ms_hanging){.key_bytes = 0};
+    return (struct ms_hanging){.key_bytes = type->go.key_cell, .value_bytes = type->go.elem_cell};
+}

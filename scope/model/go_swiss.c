@@ -29,6 +29,7 @@ enum {
     TABLE_BYTES = 32,
     TABLE_SLOTS_MOST = 1024,
     CONTROL_BYTES = 8,
+    CLEAR_SEQ = 40, /* in the header: how often it was cleared */
     CHUNK_BYTES = 1 << 20,
     RESTARTS = 3,
     GROUPS_MOST = 4096,
@@ -40,6 +41,7 @@ enum {
 struct table {
     uint64_t addr, groups_at, groups;
     uint32_t used, capacity, growth_left;
+    unsigned depth; /* it gets one key in 2^depth */
 };
 
 struct swiss {
@@ -70,7 +72,7 @@ static const char *take_table(struct swiss *w, uint64_t place, uint64_t addr, co
                       .capacity = ms_go_u16(raw + 2),
                       .growth_left = ms_go_u16(raw + 4),
                       .groups_at = ms_go_u64(raw + 16)};
-    unsigned depth = raw[6];
+    unsigned depth = t.depth = raw[6];
     if (t.capacity < 8 || t.capacity > TABLE_SLOTS_MOST || t.capacity & (t.capacity - 1))
         return "table.capacity";
     if (depth > w->depth) return "table.localDepth";
@@ -205,21 +207,43 @@ static double overfull(double entries, double tables, uint32_t capacity) {
     return 0.5 * erfc((limit_of(capacity) + 0.5 - mean) / (spread * M_SQRT2));
 }
 
-/* Bytes of the tables that make(entries) gives, filled. */
-static uint64_t rebuilt(const struct ms_go_shape *s, uint64_t entries) {
-    if (entries == 0) return 0;
-    if (entries <= MS_GO_GROUP_SLOTS) return ms_go_groups_allocated(s, 1);
-    uint64_t target = entries * 8 / 7, tables = 1, capacity = MS_GO_GROUP_SLOTS;
+/* Tables of one size, all of which their share of the entries fits into.  Keys fall on them by chance: some grow to twice
+ * the size, or split. */
+static void fill_tables(const struct ms_go_shape *s, uint64_t tables, uint32_t capacity, uint64_t entries,
+                        struct ms_go_made *out) {
+    uint64_t one = TABLE_BYTES + ms_go_groups_allocated(s, capacity / MS_GO_GROUP_SLOTS);
+    uint64_t grown = capacity < TABLE_SLOTS_MOST
+                         ? TABLE_BYTES + ms_go_groups_allocated(s, 2 * capacity / MS_GO_GROUP_SLOTS)
+                         : 2 * one;
+    double share = overfull((double)entries, (double)tables, capacity), more = share * (double)tables;
+    out->bytes = ms_add(ms_mul(tables, one), (uint64_t)(more * (double)(grown - one))) +
+                 ms_go_allocated(8 * tables, true, s->malloc_headers);
+    out->slots = tables * capacity + (uint64_t)(more * capacity);
+    out->spread = (uint64_t)(2 * sqrt(more * (1 - share)) * (double)(grown - one));
+}
+
+static bool all_outgrown(uint64_t entries, uint64_t tables, uint32_t capacity) {
+    if (tables == 1) return entries > limit_of(capacity);
+    return overfull((double)entries, (double)tables, capacity) > 0.99;
+}
+
+void ms_go_swiss_made(const struct ms_go_shape *s, uint64_t hint, uint64_t entries, struct ms_go_made *out) {
+    uint64_t tables = 1, capacity = MS_GO_GROUP_SLOTS, target = ms_min(hint, USED_MOST) * 8 / 7;
+    *out = (struct ms_go_made){.slots = 0};
+    if (hint <= MS_GO_GROUP_SLOTS && entries == 0) return; /* its group comes with the first entry */
+    if (hint <= MS_GO_GROUP_SLOTS && entries <= MS_GO_GROUP_SLOTS) {
+        *out = (struct ms_go_made){.bytes = ms_go_groups_allocated(s, 1), .slots = MS_GO_GROUP_SLOTS};
+        return;
+    }
     while (tables * TABLE_SLOTS_MOST < target) tables *= 2;
-    while (capacity < target / tables) capacity *= 2;
-    uint64_t one = TABLE_BYTES + ms_go_groups_allocated(s, capacity / MS_GO_GROUP_SLOTS), grown;
-    if (capacity < TABLE_SLOTS_MOST) /* grows to one of twice the size, else splits in two */
-        grown = TABLE_BYTES + ms_go_groups_allocated(s, 2 * capacity / MS_GO_GROUP_SLOTS);
-    else
-        grown = 2 * one;
-    double more = overfull((double)entries, (double)tables, (uint32_t)capacity) * (double)tables;
-    return ms_mul(tables, one) + (uint64_t)(more * (double)(grown - one)) +
-           ms_go_allocated(8 * tables, true, s->malloc_headers);
+    while (capacity < target / tables || (tables == 1 && capacity == MS_GO_GROUP_SLOTS)) capacity *= 2;
+    while (entries > hint && all_outgrown(ms_min(entries, USED_MOST), tables, (uint32_t)capacity)) {
+        if (capacity < TABLE_SLOTS_MOST)
+            capacity *= 2;
+        else
+            tables *= 2;
+    }
+    fill_tables(s, tables, (uint32_t)capacity, entries, out);
 }
 
 /* Bytes of all groups of a table as they are allocated, and of one group. */
@@ -253,14 +277,29 @@ static void fill_parts(const struct ms_snapshot *snap, const struct swiss *w, co
     m->bytes = ms_map_sum(m);
 }
 
+/* About how many inserts fill the first table to its limit.  Keys fall by chance: it comes sooner than the mean, by about
+ * its spread. */
+static uint64_t until_split(const struct swiss *w) {
+    double least = INFINITY;
+    for (size_t i = 0; i < w->tables; i++) {
+        double left = w->table[i].growth_left, soon = left - sqrt(left);
+        least = fmin(least, ldexp(soon, (int)w->table[i].depth));
+    }
+    return least < 1e18 ? (uint64_t)least : MS_UNKNOWN;
+}
+
 static void fill_growth(const struct swiss *w, const struct ms_go_shape *s, struct ms_map *m) {
     m->walk = MS_WALK_NONE;
     m->walk_done = m->walk_total = 0;
     m->grow_at = m->grow_bytes = m->grow_peak = MS_UNKNOWN;
     m->grow_groups = 0;
-    m->fresh_bytes =
-        s->group_size ? ms_add(ms_add(m->part[MS_PART_HEADER], m->part[MS_PART_CELLS]), rebuilt(s, w->used))
-                      : m->bytes;
+    struct ms_go_made made = {.bytes = 0};
+    if (s->group_size) ms_go_swiss_made(s, w->used, w->used, &made);
+    m->fresh_bytes = s->group_size
+                         ? ms_add(ms_add(m->part[MS_PART_HEADER], m->part[MS_PART_CELLS]), made.bytes)
+                         : m->bytes;
+    m->grow_likely = MS_UNKNOWN;
+    if (w->tables > 1) m->grow_likely = ms_add(w->used, until_split(w));
     if (w->tables != 1) return; /* each table grows alone: at which entry is chance */
     const struct table *t = &w->table[0];
     m->grow_at = t->used + t->growth_left;
@@ -282,9 +321,14 @@ static void fill(const struct ms_snapshot *snap, const struct swiss *w, struct m
     m->slots = w->slots;
     m->groups = w->groups;
     m->tombstones = w->tombstones;
+    m->signs =
+        (w->tombstones ? MS_SIGN_DELETES : 0) | (ms_go_u64(w->header + CLEAR_SEQ) ? MS_SIGN_CLEARED : 0);
     m->chained = m->stashed = 0;
     m->load = w->slots ? (double)w->used / (double)w->slots : 0;
     m->reserved = 0;
+    memset(m->tables, 0, sizeof m->tables);
+    for (size_t i = 0; i < w->tables && w->length; i++)
+        m->tables[__builtin_ctz(w->table[i].capacity / MS_GO_GROUP_SLOTS)]++;
     fill_parts(snap, w, s, m);
     fill_growth(w, s, m);
 }
@@ -506,8 +550,11 @@ static int detail_of(struct ms_reader *r, struct ms_snapshot *s, const struct ms
     out->map.certainty = (uint8_t)k->sure;
     if (k->sure != MS_EXACT) out->map.doubt = ms_strdup(k->doubt);
     const struct ms_counter all[] = {
-        {"tables", k->w.length ? k->w.tables : 0}, {"globalDepth", k->w.depth},  {"dirLen", k->w.length},
-        {"clearSeq", ms_go_u64(k->w.header + 40)}, {"writing", k->w.header[34]},
+        {"tables", k->w.length ? k->w.tables : 0},
+        {"globalDepth", k->w.depth},
+        {"dirLen", k->w.length},
+        {"clearSeq", ms_go_u64(k->w.header + CLEAR_SEQ)},
+        {"writing", k->w.header[34]},
     };
     _Static_assert(sizeof all <= sizeof out->counter, "room for all of them");
     out->counters = sizeof all / sizeof *all;
@@ -557,4 +604,63 @@ static int resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m
     return status;
 }
 
-const struct ms_backend ms_go_swiss_backend = {resident, detail, detail_head, cells, groups};
+/* ---- pieces ------------------------------------------------------------------------------------ */
+
+static const struct ms_record_field header_field[] = {
+    {"used", 0},         {"seed", 8},     {"dirPtr", 16}, {"dirLen", 24},   {"globalDepth", 32},
+    {"globalShift", 33}, {"writing", 34}, {"flags", 35},  {"clearSeq", 40}, {NULL, 0}};
+static const struct ms_record_field table_field[] = {
+    {"used", 0},  {"capacity", 2},     {"growthLeft", 4},         {"localDepth", 6},
+    {"index", 8}, {"groups.data", 16}, {"groups.lengthMask", 24}, {NULL, 0}};
+
+static bool is_live(uint8_t tag) { return !(tag & 0x80); }
+
+static struct ms_piece groups_of(const struct table *t, const struct ms_map *m, uint64_t first) {
+    struct ms_piece p = {.kind = MS_PIECE_GROUPS,
+                         .addr = t->groups_at,
+                         .group = first,
+                         .slot = -1,
+                         .grid = ms_go_grid(m->type, true)};
+    p.len = t->groups * p.grid.unit;
+    return p;
+}
+
+static bool tell_table(struct ms_telling *t, const struct ms_snapshot *s, const struct look *k,
+                       const struct ms_map *m, const struct table *tb, uint64_t first) {
+    struct ms_piece record = {.kind = MS_PIECE_TABLE,
+                              .addr = tb->addr,
+                              .len = tb->addr ? TABLE_BYTES : 0,
+                              .group = MS_UNKNOWN,
+                              .slot = -1,
+                              .field = table_field};
+    struct ms_piece p = groups_of(tb, m, first);
+    return ms_tell(t, &record) && ms_tell(t, &p) &&
+           ms_tell_run(t, MS_PIECE_SPARE, tb->groups_at, k->s ? groups_bytes(s, k->s, tb) : 0);
+}
+
+static int pieces(struct ms_telling *t, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                  struct ms_error *err) {
+    struct look k;
+    int status = begin(&k, t->r, m, err);
+    if (status) return status;
+    struct ms_piece head = {.kind = MS_PIECE_HEADER,
+                            .addr = m->addr,
+                            .len = MS_GO_HEADER_BYTES,
+                            .group = MS_UNKNOWN,
+                            .slot = -1,
+                            .field = header_field};
+    struct ms_hanging h = ms_go_hanging(m->type);
+    h.is_live = is_live;
+    bool more = ms_tell(t, &head) && ms_tell_run(t, MS_PIECE_DIRECTORY, k.w.directory, 8 * k.w.length);
+    for (uint64_t i = 0, first = 0; more && i < k.w.tables; first += k.w.table[i++].groups)
+        more = tell_table(t, s, &k, m, &k.w.table[i], first);
+    for (uint64_t i = 0, first = 0; more && deep && i < k.w.tables; first += k.w.table[i++].groups) {
+        struct ms_piece p = groups_of(&k.w.table[i], m, first);
+        ms_tell_hanging(t, &p, &h);
+        more = !t->enough && !t->gone;
+    }
+    drop(&k.w);
+    return t->gone ? ms_fail(err, MS_GONE, "the process ended while a map was read") : MS_OK;
+}
+
+const struct ms_backend ms_go_swiss_backend = {resident, detail, detail_head, cells, groups, pieces};

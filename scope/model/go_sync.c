@@ -37,7 +37,15 @@ struct trie {
     uint64_t entry_bytes, indirect_bytes;       /* allocated */
     uint64_t occupancy[FANOUT + 1];
     bool whole;
+    struct ms_telling *tell; /* NULL: nobody listens */
 };
+
+static const struct ms_record_field node_field[] = {
+    {"isEntry", 0}, {"dead", 4}, {"mu", 8}, {"parent", 16}, {"children", CHILDREN}, {NULL, 0}};
+static const struct ms_record_field entry_field[] = {
+    {"isEntry", 0}, {"overflow", OVERFLOW}, {"key and value", ENTRY_HEAD}, {NULL, 0}};
+static const struct ms_record_field header_field[] = {
+    {"inited", 0}, {"initMu", 4}, {"root", ROOT}, {"keyHash", 24}, {"valEqual", 32}, {"seed", 40}, {NULL, 0}};
 
 struct front {
     uint64_t *addr;
@@ -62,6 +70,13 @@ static enum ms_read take_children(struct ms_reader *r, const struct ms_snapshot 
     for (size_t i = 0; i < n && rc == MS_READ_OK; i++) {
         unsigned here = 0;
         t->indirects++;
+        if (t->tell)
+            ms_tell(t->tell, &(struct ms_piece){.kind = MS_PIECE_NODE,
+                                                .addr = at[i],
+                                                .len = INDIRECT_BYTES,
+                                                .group = MS_UNKNOWN,
+                                                .slot = -1,
+                                                .field = node_field});
         t->indirect_bytes += ms_go_object_bytes(s, at[i], ms_go_allocated(INDIRECT_BYTES, true, true));
         if (item[i].status != MS_READ_OK) t->whole = false;
         for (int k = 0; k < FANOUT && item[i].status == MS_READ_OK; k++)
@@ -89,6 +104,13 @@ static enum ms_read take_nodes(struct ms_reader *r, const struct ms_snapshot *s,
             indirect[indirects++] = at[i];
         } else {
             t->entries++;
+            if (t->tell)
+                ms_tell(t->tell, &(struct ms_piece){.kind = MS_PIECE_ENTRY,
+                                                    .addr = at[i],
+                                                    .len = entry_size,
+                                                    .group = MS_UNKNOWN,
+                                                    .slot = -1,
+                                                    .field = entry_field});
             t->entry_bytes += ms_go_object_bytes(s, at[i], ms_go_allocated(entry_size, true, true));
             if (head[i][OVERFLOW / 8]) t->chained++, add(next, head[i][OVERFLOW / 8]);
         }
@@ -106,7 +128,7 @@ static enum ms_read read_trie(struct ms_reader *r, const struct ms_snapshot *s, 
                               uint64_t entry_size, struct trie *t) {
     struct front now = {0}, next = {0};
     uint64_t root = 0, seen = 0;
-    *t = (struct trie){.whole = true};
+    *t = (struct trie){.whole = true, .tell = t->tell};
     enum ms_read rc = ms_read(r, addr + ROOT, &root, sizeof root);
     if (rc == MS_READ_OK && root) add(&now, root);
     for (int level = 0; rc == MS_READ_OK && now.count; level++) {
@@ -138,6 +160,7 @@ static bool same(const struct trie *a, const struct trie *b) {
 static enum ms_read read_still(struct ms_reader *r, const struct ms_snapshot *s, uint64_t addr,
                                uint64_t entry_size, struct trie *t, enum ms_certainty *certainty) {
     struct trie before;
+    t->tell = NULL;
     enum ms_read rc = read_trie(r, s, addr, entry_size, t);
     *certainty = MS_CHANGING;
     for (int i = 1; i < READINGS && rc == MS_READ_OK; i++) {
@@ -258,4 +281,18 @@ static int groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_ma
     return no_table(err);
 }
 
-const struct ms_backend ms_go_sync_backend = {resident, detail, detail_head, cells, groups};
+static int pieces(struct ms_telling *tell, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                  struct ms_error *err) {
+    struct trie t = {.tell = tell};
+    struct ms_piece head = {.kind = MS_PIECE_HEADER,
+                            .addr = m->addr,
+                            .len = MS_GO_HEADER_BYTES,
+                            .group = MS_UNKNOWN,
+                            .slot = -1,
+                            .field = header_field};
+    enum ms_read rc = MS_READ_OK;
+    if (ms_tell(tell, &head) && deep) rc = read_trie(tell->r, s, m->addr, entry_size(m->type), &t);
+    return rc == MS_READ_GONE ? ms_fail(err, MS_GONE, "the process ended while the map was read") : MS_OK;
+}
+
+const struct ms_backend ms_go_sync_backend = {resident, detail, detail_head, cells, groups, pieces};

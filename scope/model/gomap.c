@@ -91,6 +91,7 @@ static struct ms_type *make_type(struct load *l, const struct gomap_desc *d) {
     t->slot_size = d->slot_size;
     t->slot_payload = d->slot_key_size + d->slot_val_size;
     t->slot_align = d->slot_align;
+    t->value_off = d->val_off;
     t->flags = d->flags;
     t->next = l->out->types;
     l->out->types = t;

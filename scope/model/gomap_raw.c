@@ -214,6 +214,9 @@ void ms_raw_fill(const struct ms_raw *raw, struct ms_map *out) {
         out->grow_at = s->grow_at;
     else if (s->walk == GOMAP_WALK_NONE && m->mode != GOMAP_MODE_EMPTY)
         out->grow_at = m->limit;
+    out->alarms = s->counters.alarms;
+    out->growths = s->counters.grows;
+    out->signs = (s->counters.grows ? MS_SIGN_GREW : 0) | (s->counters.clears ? MS_SIGN_CLEARED : 0);
     out->created_ns = s->created_ns;
     out->last_write_ns = s->last_write_ns;
 }

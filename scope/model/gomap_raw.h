@@ -55,4 +55,8 @@ struct ms_geom ms_raw_geom(const struct ms_raw *raw, bool low);
 enum ms_read ms_raw_read(struct ms_reader *r, uint64_t addr, uint64_t id, uint32_t cookie, int depth,
                          struct ms_raw *out, enum ms_certainty *certainty, const char **doubt);
 
+/* gomap_pieces.c */
+int ms_gomap_pieces(struct ms_telling *t, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                    struct ms_error *err);
+
 #endif

@@ -398,9 +398,11 @@ static int by_ticket(const void *a, const void *b) {
 }
 
 /* An event is whole if its ticket names its place in the ring, before and after it was copied. */
-int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
-                    struct ms_detail *d, struct ms_error *err) {
+int ms_gomap_ring(struct ms_reader *r, const struct ms_copy *copy, uint32_t number, uint64_t map_id,
+                  struct ms_event **out, size_t *count, struct ms_error *err) {
     struct gomap_root root;
+    *out = NULL;
+    *count = 0;
     enum ms_read rc = ms_read(r, copy->root, &root, sizeof root);
     if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while its events were read");
     if (rc != MS_READ_OK || !root.ring || root.ring_events == 0 || root.ring_events > RING_MAX) return MS_OK;
@@ -410,24 +412,43 @@ int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struc
     if (rc == MS_READ_OK) rc = ms_read(r, (uintptr_t)root.ring, second, n * sizeof *second);
     for (size_t i = 0, room = 0; rc == MS_READ_OK && i < n; i++) {
         const struct gomap_event *e = &first[i];
-        if (e->map_id != m->id || e->ticket == 0 || (e->ticket - 1) % n != i || e->kind >= GOMAP_EV_MAX)
+        if ((map_id && e->map_id != map_id) || e->ticket == 0 || (e->ticket - 1) % n != i || e->kind >= GOMAP_EV_MAX)
             continue;
         if (memcmp(e, &second[i], sizeof *e) != 0) continue;
-        MS_ROOM(d->event, d->events, room);
-        d->event[d->events++] = (struct ms_event){.ticket = e->ticket,
-                                                  .time_ns = e->time_ns,
-                                                  .map_id = e->map_id,
-                                                  .a = e->a,
-                                                  .b = e->b,
-                                                  .kind = e->kind,
-                                                  .copy = m->copy};
+        MS_ROOM(*out, *count, room);
+        (*out)[(*count)++] = (struct ms_event){.ticket = e->ticket,
+                                               .time_ns = e->time_ns,
+                                               .map_id = e->map_id,
+                                               .a = e->a,
+                                               .b = e->b,
+                                               .kind = e->kind,
+                                               .copy = number,
+                                               .thread = e->thread};
     }
     free(first);
     free(second);
     if (rc == MS_READ_GONE) return ms_fail(err, MS_GONE, "the process ended while its events were read");
-    if (d->events) qsort(d->event, d->events, sizeof *d->event, by_ticket);
+    if (*count) qsort(*out, *count, sizeof **out, by_ticket);
     return MS_OK;
 }
+
+int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
+                    struct ms_detail *d, struct ms_error *err) {
+    return ms_gomap_ring(r, copy, m->copy, m->id, &d->event, &d->events, err);
+}
+
+/* ---- memory that was given up ------------------------------------------------------------------ */
+
+bool ms_event_gave_up(const struct ms_event *e, uint64_t *addr, uint64_t *bytes, bool *header) {
+    *header = e->kind == GOMAP_EV_FREE;
+    *addr = *header ? e->b : e->a;
+    *bytes = *header ? sizeof(struct gomap) : e->b;
+    return (*header && e->b) || e->kind == GOMAP_EV_RETIRE;
+}
+
+bool ms_event_freed(const struct ms_event *e) { return e->kind == GOMAP_EV_FREE; }
+
+bool ms_event_madvise(const struct ms_event *e) { return e->kind == GOMAP_EV_MADVISE; }
 
 static int detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
                          struct ms_error *err) {
@@ -507,4 +528,4 @@ static int resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m
     return MS_OK;
 }
 
-const struct ms_backend ms_gomap_backend = {resident, detail, detail_head, cells, groups};
+const struct ms_backend ms_gomap_backend = {resident, detail, detail_head, cells, groups, ms_gomap_pieces};

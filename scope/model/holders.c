@@ -19,6 +19,7 @@ struct ms_holder *ms_holders_add(struct ms_holders *h) {
 void ms_holder_drop(struct ms_holder *h) {
     free(h->path);
     free(h->word);
+    free(h->beside);
     free(h->function);
     free(h->file);
 }

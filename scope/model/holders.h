@@ -23,6 +23,9 @@ struct ms_holder {
     char *path;
     uint64_t *word; /* addresses, from the root on */
     size_t words;
+    uint64_t *beside; /* more words of the same frame from which it goes on alike */
+    size_t besides, beside_room;
+    bool perhaps; /* nothing tells that the word of the frame is still needed */
     uint8_t root;          /* enum ms_root */
     uint64_t goroutine;    /* 0: none */
     char *function, *file; /* of the frame; NULL: not known */

@@ -4,6 +4,8 @@
  */
 #include "model.h"
 
+#include "pieces.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,7 @@ void ms_snapshot_free(struct ms_snapshot *s) {
     free(s->target.comm);
     free(s->target.exe);
     free(s->target.core);
+    free(s->target.recording);
     free(s->runtime);
     free(s->map);
     free(s->copy);
@@ -65,6 +68,8 @@ struct ms_map *ms_snapshot_add(struct ms_snapshot *s) {
                          .swapped = MS_UNKNOWN,
                          .fresh_bytes = MS_UNKNOWN,
                          .grow_at = MS_UNKNOWN,
+                         .grow_likely = MS_UNKNOWN,
+                         .growths = MS_UNKNOWN,
                          .grow_bytes = MS_UNKNOWN,
                          .grow_peak = MS_UNKNOWN};
     return m;
@@ -151,7 +156,8 @@ const char *ms_area_name(enum ms_area a) {
 const char *ms_event_name(uint32_t kind) {
     static const char *const name[] = {"none",         "new",         "free",    "grow_start", "grow_done",
                                        "shrink_start", "shrink_done", "madvise", "reseed",     "clear",
-                                       "oom",          "alarm",       "misuse"};
+                                       "oom",          "alarm",       "misuse",  "retire",
+                                       "region_begin", "region_end",  "note"};
     return kind < sizeof name / sizeof *name ? name[kind] : "unknown";
 }
 
@@ -192,9 +198,17 @@ char *ms_map_label(const struct ms_map *m) {
     return m->site && *m->site ? ms_asprintf("%s@%s", type, m->site) : ms_strdup(type);
 }
 
+char *ms_map_underlying(const struct ms_map *m) {
+    const struct ms_type *t = m->type;
+    bool plain = m->kind == MS_KIND_GO_CLASSIC || m->kind == MS_KIND_GO_SWISS;
+    if (!plain || !t || !t->name || strncmp(t->name, "map[", 4) == 0 || strpbrk(t->name, "~?")) return NULL;
+    return ms_asprintf("map[%s]%s", t->key, t->value);
+}
+
 /* ---- by kind ----------------------------------------------------------------------------------- */
 
 static const struct ms_backend *of(const struct ms_map *m) {
+    if (m->recorded) return &ms_rec_backend;
     switch ((enum ms_kind)m->kind) {
     case MS_KIND_CLASSIC: return &ms_classic_backend;
     case MS_KIND_GO_CLASSIC: return &ms_go_classic_backend;
@@ -229,4 +243,17 @@ int ms_map_cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map
 int ms_map_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
                   uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err) {
     return of(m)->groups(r, s, m, first, count, out, n, err);
+}
+
+int ms_map_pieces(struct ms_reader *r, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                  ms_piece_fn fn, void *ctx, struct ms_error *err) {
+    enum { NODES_MOST = 1 << 18 };
+    uint64_t most = ms_add(ms_add(m->entries / 4, ms_mul(m->groups, 2)), 64); /* a sound map has fewer chain nodes */
+    struct ms_telling t = {.r = r, .fn = fn, .ctx = ctx, .nodes_most = ms_min(most, NODES_MOST)};
+    if (m->certainty == MS_DAMAGED)
+        return ms_fail(err, MS_UNCERTAIN, "the map is damaged: %s", m->doubt ? m->doubt : "?");
+    int status = of(m)->pieces(&t, s, m, deep, err);
+    if (status == MS_OK && t.nodes > t.nodes_most)
+        return ms_fail(err, MS_UNCERTAIN, "it has more overflow nodes than are looked at");
+    return status;
 }

@@ -8,8 +8,8 @@
  * malloc is not visible from outside):
  *
  *   bytes = sum of part[]           always, exactly; ms_map_sum() is asserted by whoever shows it
- *   waste = SLOTS_EMPTY + PADDING + SLACK       held without carrying an entry
- *   rebuild_gain = bytes - what a fresh map with the same entries would need, never below 0 (view/totals.c)
+ *   waste = bytes - HEADER - slots of entries with their share of METADATA - CELLS - STRINGS    carries no entry
+ *   rebuild_gain = bytes - what a fresh map with the same entries would need, from 0 to waste (view/totals.c)
  */
 #ifndef MS_MODEL_H
 #define MS_MODEL_H
@@ -51,6 +51,14 @@ enum ms_walk { MS_WALK_NONE, MS_WALK_GROW, MS_WALK_SHRINK };
 enum ms_layout { MS_LAYOUT_EMPTY, MS_LAYOUT_SMALL, MS_LAYOUT_BLOCK, MS_LAYOUT_RANGE, MS_LAYOUT_TREE };
 
 #define MS_UNKNOWN UINT64_MAX
+enum { MS_TABLE_SIZES = 8 };
+
+/* What tells that a map once had more entries than now: bits of ms_map.signs. */
+enum {
+    MS_SIGN_GREW = 1,    /* its library counts growths */
+    MS_SIGN_DELETES = 2, /* marks that deletes leave, or overflow buckets that its entries do not need */
+    MS_SIGN_CLEARED = 4, /* it was cleared, its table kept */
+};
 
 /* How the slots of a Go map lie in its groups (Swiss) or buckets (classic), and what the allocator gives. */
 struct ms_go_shape {
@@ -69,8 +77,10 @@ struct ms_type {
     char *site; /* where maps of this type are made; NULL: not known */
     uint32_t key_size, key_align, value_size, value_align;
     uint32_t slot_size, slot_payload, slot_align;
-    uint32_t flags; /* of the backend */
-    uint64_t addr;  /* of its description in the target; 0: not kept */
+    uint32_t value_off; /* of the value in a slot of a gomap */
+    uint32_t flags;     /* of the backend */
+    uint32_t number;    /* of the type in a Go program, as goruntime/ counts them; 0: none */
+    uint64_t addr;      /* of its description in the target; 0: not kept */
     struct ms_go_shape go;
     struct ms_type *next;
 };
@@ -85,13 +95,22 @@ struct ms_map {
     char *place;      /* what it shares with maps held alike: the field of a type; NULL: not known */
     const char *site; /* of the type */
     char *doubt;      /* why certainty is not MS_EXACT; NULL otherwise */
+    uint32_t recorded; /* its number in a recording, from 1; 0: of a target itself */
     uint8_t kind, certainty, layout, walk;
     uint8_t hash_kind, capacity_small; /* slots of a SMALL table */
-    uint8_t header_bytes;              /* of a classic Go map: its last field is where the next buckets of its pool are */
+    uint8_t header_bytes; /* of a classic Go map: its last field is where the next buckets of its pool are */
+    uint32_t
+        tables[MS_TABLE_SIZES]; /* of a Swiss map beyond its first group: tables of 8, 16, ... 1024 slots */
 
-    uint64_t entries, slots, groups;    /* groups: buckets of a classic map */
-    uint64_t chained, stashed;          /* MS_UNKNOWN: only a look at the whole table tells */
-    uint64_t tombstones;                /* the same */
+    uint64_t entries, slots, groups; /* groups: buckets of a classic map */
+    uint64_t chained, stashed;       /* MS_UNKNOWN: only a look at the whole table tells */
+    uint64_t tombstones;             /* the same */
+    uint64_t growths;                   /* so far; MS_UNKNOWN: Go counts none */
+    uint64_t alarms;                 /* chain alarms so far; 0 where none are counted */
+    uint64_t
+        leaked_by; /* goroutine that nothing can wake, and alone leads to it; 0: none, or not asked for */
+    uint64_t timer_ns;                  /* only a timer leads to it, which fires in so long; 0: none, or not asked for */
+    uint8_t signs; /* MS_SIGN_*; 0: none, or none that is known */
     double load;
     uint64_t bytes, part[MS_PARTS];
     uint64_t reserved;                  /* address space */
@@ -100,6 +119,7 @@ struct ms_map {
     uint64_t resident, swapped;         /* MS_UNKNOWN: not asked for */
     uint64_t walk_done, walk_total;     /* quads; old buckets of a classic map */
     uint64_t grow_at;                   /* entries at which it grows next; MS_UNKNOWN */
+    uint64_t grow_likely;               /* where grow_at is chance (tables of a Swiss map): about when; MS_UNKNOWN */
     uint64_t grow_groups;               /* groups it will have; 0: not known */
     uint64_t grow_bytes, grow_peak;     /* view/totals.c: table bytes after, and while; MS_UNKNOWN */
     uint64_t created_ns, last_write_ns; /* CLOCK_MONOTONIC; 0: not known */
@@ -137,6 +157,8 @@ struct ms_target {
     enum ms_mode mode;
     bool late;         /* it ran again before all was read */
     uint64_t pause_ns; /* for how long it was stopped */
+    char *recording;   /* path of the recording; NULL: the target itself */
+    uint64_t moment, moments, taken_ns; /* of the recording: which, of how many, when (CLOCK_REALTIME) */
 };
 
 /* The target's allocator, where it can be asked. */
@@ -165,6 +187,7 @@ struct ms_event {
     uint64_t ticket, time_ns, map_id, a, b;
     uint32_t kind;
     uint32_t copy;
+    uint32_t thread; /* of the kernel; 0: not known */
 };
 
 struct ms_counter {
@@ -212,6 +235,7 @@ struct ms_detail {
     uint64_t retained_bytes, retained_objects; /* reached through it only, itself included; 0: not asked for */
     uint64_t error_bound; /* of the histograms, in entries */
     bool histograms_complete;
+    bool figures_only; /* of a recording: no histograms, counters and events; not complete then */
     struct ms_event *event;
     size_t events;
     uint64_t split, lo_groups; /* while a walk runs */
@@ -243,6 +267,8 @@ const char *ms_area_name(enum ms_area a);
 void ms_map_id(const struct ms_map *m, char *buf);
 /* name, or type@site; allocated. */
 char *ms_map_label(const struct ms_map *m);
+/* "map[string]int", of a Go map whose type has a name of its own; NULL: it has none, or of others.  Allocated. */
+char *ms_map_underlying(const struct ms_map *m);
 
 /* ---- looking at one map, of whatever kind ------------------------------------------------------- */
 
@@ -268,20 +294,24 @@ int ms_map_groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_ma
 /* ---- backends: one file each ------------------------------------------------------------------- */
 
 /* The functions above, for maps of one kind. */
+struct ms_telling;
 struct ms_backend {
     int (*resident)(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err);
     int (*detail)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
                   struct ms_error *err);
     int (*detail_head)(struct ms_reader *r, const struct ms_map *m, struct ms_detail *out,
                        struct ms_error *err);
-    int (*cells)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other, uint64_t first,
-                 uint64_t count, size_t max_cells, struct ms_cells *out, uint64_t *error_bound,
-                 struct ms_error *err);
+    int (*cells)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
+                 uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out,
+                 uint64_t *error_bound, struct ms_error *err);
     int (*groups)(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
                   uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err);
+    int (*pieces)(struct ms_telling *t, const struct ms_snapshot *s, const struct ms_map *m, bool deep,
+                  struct ms_error *err); /* pieces.h */
 };
-extern const struct ms_backend ms_gomap_backend, ms_classic_backend, ms_go_classic_backend, ms_go_swiss_backend,
-    ms_go_sync_backend;
+extern const struct ms_backend ms_gomap_backend, ms_classic_backend, ms_go_classic_backend,
+    ms_go_swiss_backend, ms_go_sync_backend;
+extern const struct ms_backend ms_rec_backend; /* recorded maps, of whatever kind: record/ */
 
 /* Look at a possible root; if it is one of this backend's, add the copy and, if want_maps, its maps.
  * `image` is the path of the ELF file it lies in.  Returns MS_OK (also: not a root; *is_root tells),
@@ -294,6 +324,17 @@ enum ms_read ms_classic_load(struct ms_reader *r, uint64_t addr, uint64_t id, ui
 /* Allocated bytes of an object of that size in a Go program; headers: those with pointers have 8 bytes more above
  * 512 (Go 1.22 and later). */
 uint64_t ms_go_allocated(uint64_t size, bool pointers, bool headers);
+/* Allocated bytes of an array of so many groups of a Swiss map, or of the array of a classic one with 2^b buckets and its
+ * pool; *buckets: all that fit, the pool's included. */
+uint64_t ms_go_groups_allocated(const struct ms_go_shape *s, uint64_t groups);
+uint64_t ms_go_buckets_allocated(const struct ms_go_shape *s, unsigned b, uint64_t *buckets);
+/* What make(hint) gives, once `entries` are in it: expected figures, for which tables or buckets get more than their share
+ * is chance; spread: two standard deviations of the bytes.  Header, keys and values elsewhere are not part of it. */
+struct ms_go_made {
+    uint64_t bytes, slots, spread;
+};
+void ms_go_swiss_made(const struct ms_go_shape *s, uint64_t hint, uint64_t entries, struct ms_go_made *out);
+void ms_go_classic_made(const struct ms_go_shape *s, uint64_t hint, uint64_t entries, struct ms_go_made *out);
 /* The header of a map of a Go program, and what is known of the map without reading it. */
 struct ms_go_header {
     uint64_t addr;
@@ -307,6 +348,13 @@ enum ms_read ms_go_classic_load(struct ms_reader *r, struct ms_go_header *at, si
                                 struct ms_snapshot *out);
 enum ms_read ms_go_swiss_load(struct ms_reader *r, struct ms_go_header *at, size_t n, struct ms_snapshot *out);
 enum ms_read ms_go_sync_load(struct ms_reader *r, struct ms_go_header *at, struct ms_snapshot *out);
+/* All events of a copy of the library, or (map_id not 0) of one map, oldest first; *out allocated. */
+int ms_gomap_ring(struct ms_reader *r, const struct ms_copy *copy, uint32_t number, uint64_t map_id,
+                  struct ms_event **out, size_t *count, struct ms_error *err);
+/* Does it say that memory of a map was given up, and which?  header: of the map itself, which was freed. */
+bool ms_event_gave_up(const struct ms_event *e, uint64_t *addr, uint64_t *bytes, bool *header);
+bool ms_event_freed(const struct ms_event *e);
+bool ms_event_madvise(const struct ms_event *e);
 /* Events of a map, from the flight recorder of its copy of the library. */
 int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
                     struct ms_detail *d, struct ms_error *err);

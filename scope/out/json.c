@@ -88,6 +88,11 @@ void ms_json_number(struct ms_json *j, const char *key, uint64_t n) {
     fprintf(j->f, "%" PRIu64, ms_min(n, INT64_MAX));
 }
 
+void ms_json_raw(struct ms_json *j, const char *key, const char *number) {
+    lead(j, key);
+    fputs(number, j->f);
+}
+
 void ms_json_known(struct ms_json *j, const char *key, uint64_t n) {
     if (n != MS_UNKNOWN) {
         ms_json_number(j, key, n);

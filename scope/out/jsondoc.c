@@ -5,6 +5,7 @@
  */
 #include "out.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void ms_json_head(struct ms_json *j, FILE *f, const char *verb) {
@@ -28,6 +29,14 @@ void ms_json_target(struct ms_json *j, const char *key, const struct ms_snapshot
         ms_json_text(j, "file", t->core);
         ms_json_known(j, "signal", t->signal ? (uint64_t)t->signal : MS_UNKNOWN);
         ms_json_number(j, "threads", t->threads);
+        ms_json_close(j, '}');
+    }
+    if (t->recording) {
+        ms_json_object(j, "recording");
+        ms_json_text(j, "file", t->recording);
+        ms_json_number(j, "moment", t->moment);
+        ms_json_number(j, "moments", t->moments);
+        ms_json_number(j, "time_ns", t->taken_ns);
         ms_json_close(j, '}');
     }
     ms_json_text(j, "mode", ms_mode_name(t->mode));
@@ -89,7 +98,10 @@ static void put_growth(struct ms_json *j, const struct ms_map *m) {
 
 static void put_type(struct ms_json *j, const struct ms_map *m) {
     const struct ms_type *t = m->type;
+    char *made_from = ms_map_underlying(m);
     ms_json_text(j, "type", t ? t->name : NULL);
+    ms_json_text(j, "underlying", made_from);
+    free(made_from);
     if (!t) return;
     ms_json_object(j, "key");
     ms_json_text(j, "type", t->key);
@@ -216,6 +228,29 @@ static void put_events(struct ms_json *j, const struct ms_snapshot *s, const str
     ms_json_close(j, ']');
 }
 
+/* What takes a look at the whole table; null in a recording without. */
+static void put_tables(struct ms_json *j, const struct ms_snapshot *s, const struct ms_detail *d) {
+    if (d->figures_only) {
+        ms_json_text(j, "histograms", NULL);
+        ms_json_text(j, "counters", NULL);
+        ms_json_text(j, "events", NULL);
+        return;
+    }
+    ms_json_object(j, "histograms");
+    put_histogram(j, "group_occupancy", d->occupancy, 17);
+    put_histogram(j, "chain_entries", d->chain, MS_CHAIN_BUCKETS);
+    ms_json_number(j, "overflowed_groups", d->overflowed_groups);
+    ms_json_number(j, "stash_quads", d->stash_quads);
+    ms_json_number(j, "quads", d->quads);
+    ms_json_bool(j, "complete", d->histograms_complete);
+    ms_json_number(j, "error_bound_entries", d->error_bound);
+    ms_json_close(j, '}');
+    ms_json_object(j, "counters");
+    for (size_t i = 0; i < d->counters; i++) ms_json_number(j, d->counter[i].name, d->counter[i].value);
+    ms_json_close(j, '}');
+    put_events(j, s, d);
+}
+
 void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d, const struct ms_group *group,
                   const struct ms_bucket_part *part, size_t parts) {
     struct ms_json j;
@@ -232,19 +267,7 @@ void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *
     ms_json_known(&j, "retained_objects", d->retained_bytes ? d->retained_objects : MS_UNKNOWN);
     ms_json_known(&j, "created_ns", d->map.created_ns ? d->map.created_ns : MS_UNKNOWN);
     ms_json_known(&j, "last_write_ns", d->map.last_write_ns ? d->map.last_write_ns : MS_UNKNOWN);
-    ms_json_object(&j, "histograms");
-    put_histogram(&j, "group_occupancy", d->occupancy, 17);
-    put_histogram(&j, "chain_entries", d->chain, MS_CHAIN_BUCKETS);
-    ms_json_number(&j, "overflowed_groups", d->overflowed_groups);
-    ms_json_number(&j, "stash_quads", d->stash_quads);
-    ms_json_number(&j, "quads", d->quads);
-    ms_json_bool(&j, "complete", d->histograms_complete);
-    ms_json_number(&j, "error_bound_entries", d->error_bound);
-    ms_json_close(&j, '}');
-    ms_json_object(&j, "counters");
-    for (size_t i = 0; i < d->counters; i++) ms_json_number(&j, d->counter[i].name, d->counter[i].value);
-    ms_json_close(&j, '}');
-    put_events(&j, s, d);
+    put_tables(&j, s, d);
     if (group) ms_hex_json(&j, group, part, parts);
     ms_json_close(&j, '}');
     ms_json_close(&j, ']');

@@ -12,6 +12,10 @@ static void put_holder(struct ms_json *j, const struct ms_holder *h) {
     ms_json_array(j, "words");
     for (size_t i = 0; i < h->words; i++) ms_json_number(j, NULL, h->word[i]);
     ms_json_close(j, ']');
+    ms_json_array(j, "same_frame");
+    for (size_t i = 0; i < h->besides; i++) ms_json_number(j, NULL, h->beside[i]);
+    ms_json_close(j, ']');
+    ms_json_bool(j, "perhaps_dead", h->perhaps);
     ms_json_close(j, '}');
 }
 

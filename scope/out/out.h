@@ -9,7 +9,16 @@
 
 #include "../model/holders.h"
 #include "../model/model.h"
+#include "../view/budget.h"
+#include "../view/doctor.h"
+#include "../view/forecast.h"
+#include "../view/explain.h"
+#include "../view/maptype.h"
+#include "../view/diff.h"
+#include "../view/timeline.h"
 #include "../view/view.h"
+#include "../view/waterfall.h"
+#include "../view/whatif.h"
 
 #include <stdio.h>
 
@@ -36,7 +45,11 @@ void ms_text_cut(FILE *f, const char *s, int width, bool utf8);
 const char *ms_text_bytes(uint64_t n, char buf[16]);
 /* Up to 7 digits exact, then "12.3M": powers of 1000. */
 const char *ms_text_count(uint64_t n, char buf[16]);
+const char *ms_text_moment(uint64_t wall_ns, char buf[32]); /* date and time, local */
 const char *ms_text_duration(uint64_t ns, char buf[32]);
+const char *ms_text_wall(uint64_t ns, char buf[32]); /* since 1970: "2026-02-28 12:00:00.000000Z" */
+/* A share, 0 to 1, of a bar of `room` columns. */
+void ms_text_bar(FILE *f, const struct ms_style *st, double share, int room);
 /* For HTML and SVG: markup escaped, controls and broken UTF-8 replaced. */
 void ms_text_xml(FILE *f, const char *s);
 
@@ -54,6 +67,7 @@ void ms_json_array(struct ms_json *j, const char *key);
 void ms_json_close(struct ms_json *j, char bracket);
 void ms_json_text(struct ms_json *j, const char *key, const char *s); /* NULL: null */
 void ms_json_number(struct ms_json *j, const char *key, uint64_t n);
+void ms_json_raw(struct ms_json *j, const char *key, const char *number); /* digits as they are */
 void ms_json_known(struct ms_json *j, const char *key, uint64_t n); /* MS_UNKNOWN: null */
 void ms_json_ratio(struct ms_json *j, const char *key, double v);
 void ms_json_bool(struct ms_json *j, const char *key, bool v);
@@ -76,13 +90,68 @@ void ms_json_error(FILE *f, int status, const char *line);
 void ms_json_holders(FILE *f, const struct ms_snapshot *s, const struct ms_map *m, const struct ms_holders *h);
 void ms_table_holders(FILE *f, const struct ms_style *st, const struct ms_map *m, const struct ms_holders *h);
 
+/* ---- jsondoctor.c, tabledoctor.c ----------------------------------------------------------------- */
+void ms_json_doctor(FILE *f, const struct ms_snapshot *s, const struct ms_doctor *d, const struct ms_diagnosis *x);
+void ms_table_doctor(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_doctor *d,
+                     const struct ms_diagnosis *x);
+
+/* ---- jsonexplain.c, tableexplain.c --------------------------------------------------------------- */
+/* crash NULL: the user asked for an address. */
+void ms_json_explain(FILE *f, const struct ms_snapshot *s, const struct ms_crash *crash, const struct ms_explained *e,
+                     size_t n);
+void ms_table_explain(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_crash *crash,
+                      const struct ms_explained *e, size_t n);
+
+/* ---- jsonforecast.c, tableforecast.c ------------------------------------------------------------- */
+/* Rows 0 to shown of n; looks in so many ns. */
+void ms_json_forecast(FILE *f, const struct ms_snapshot *s, size_t looks, uint64_t ns, const struct ms_room *room,
+                      const struct ms_forecast *x, size_t shown);
+void ms_table_forecast(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, size_t looks, uint64_t ns,
+                       const struct ms_room *room, const struct ms_forecast *x, size_t shown, size_t n);
+
+/* ---- tablelayout.c, jsonlayout.c ----------------------------------------------------------------- */
+void ms_table_layouts(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_maptypes *all);
+void ms_table_layout(FILE *f, const struct ms_style *st, const struct ms_maptypes *all, const struct ms_maptype *l);
+void ms_json_layouts(FILE *f, const struct ms_snapshot *s, const struct ms_maptypes *all);
+
+/* ---- tableevents.c, jsonevents.c, perfetto.c ----------------------------------------------------- */
+/* Moments from `from` on. */
+void ms_table_events(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_timeline *t,
+                     size_t from);
+void ms_json_events(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t, size_t from);
+/* Trace events for ui.perfetto.dev and chrome://tracing. */
+void ms_perfetto(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t);
+
+/* ---- tablewhatif.c, jsonwhatif.c ----------------------------------------------------------------- */
+void ms_table_whatif(FILE *f, const struct ms_style *st, const struct ms_map *m, const struct ms_whatif *w);
+void ms_json_whatif(FILE *f, const struct ms_snapshot *s, const struct ms_map *m, const struct ms_whatif *w);
+
+/* ---- jsoncheck.c, tablecheck.c ------------------------------------------------------------------- */
+/* What `check` reports; notes of the last look. */
+void ms_json_check(FILE *f, const struct ms_checked *c, const struct ms_snapshot *last);
+void ms_table_check(FILE *f, const struct ms_style *st, const struct ms_checked *c);
+/* A map for which `when` turned true: what `watch` tells. */
+void ms_json_event(FILE *f, const struct ms_snapshot *s, const struct ms_map *m, const char *when, uint64_t wall_ns);
+void ms_table_event(FILE *f, const struct ms_style *st, const struct ms_map *m, int64_t seconds);
+
+/* ---- jsonmem.c, tablemem.c ----------------------------------------------------------------------- */
+void ms_json_mem(FILE *f, const struct ms_snapshot *s, const struct ms_mem_report *r);
+void ms_table_mem(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_mem_report *r);
+
+/* ---- jsondiff.c, tablediff.c ------------------------------------------------------------------- */
+/* At most `limit` rows, 0: all; what is counted is of all. */
+void ms_json_diff(FILE *f, const struct ms_snapshot *a, const struct ms_snapshot *b, const struct ms_diff *d, size_t limit);
+void ms_table_diff(FILE *f, const struct ms_style *st, const struct ms_snapshot *a, const struct ms_snapshot *b,
+                   const struct ms_diff *d, size_t limit);
+
 /* ---- hex.c ------------------------------------------------------------------------------------- */
 void ms_hex_table(FILE *f, const struct ms_group *g, const struct ms_bucket_part *part, size_t n);
 void ms_hex_json(struct ms_json *j, const struct ms_group *g, const struct ms_bucket_part *part, size_t n);
 
 /* ---- tablelist.c ----------------------------------------------------------------------------------- */
-void ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
-void ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
+/* What is looked at, and how it was read; the second of these alone.  Return how many lines that took. */
+int ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
+int ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);
 void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps, size_t n);
 void ms_table_totals(FILE *f, const struct ms_style *st, const struct ms_totals *t, size_t shown);
 void ms_table_notes(FILE *f, const struct ms_style *st, const struct ms_snapshot *s);

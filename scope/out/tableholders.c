@@ -26,6 +26,9 @@ static void put_holder(FILE *f, const struct ms_style *st, size_t number, const 
         put_text(f, st, h->file);
         fprintf(f, ":%u", h->line);
     }
+    for (size_t i = 0; i < h->besides; i++)
+        fprintf(f, "%s0x%" PRIx64, i ? " " : "\n     and from the same frame ", h->beside[i]);
+    if (h->perhaps) fprintf(f, "\n     nothing tells whether the function still needs it");
     fputc('\n', f);
 }
 

@@ -220,11 +220,23 @@ void ms_table_totals(FILE *f, const struct ms_style *st, const struct ms_totals 
     fputc('\n', f);
 }
 
+static void put_recording(FILE *f, const struct ms_style *st, const struct ms_target *t) {
+    char when[32];
+    char *file = ms_text_escape(t->recording, st->utf8);
+    char *line = ms_asprintf("recorded %s, moment %" PRIu64 " of %" PRIu64 " in %s", ms_text_moment(t->taken_ns, when), t->moment,
+                             t->moments, file);
+    ms_text_cut(f, line, st->width, st->utf8);
+    fputc('\n', f);
+    free(line);
+    free(file);
+}
+
 /* How it was read, and what can be missing or of different moments therefore. */
-void ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {
+int ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {
     const struct ms_target *t = &s->target;
     double pause = (double)t->pause_ns / 1e6;
     char *line = NULL;
+    if (t->recording) put_recording(f, st, t);
     if (t->mode == MS_MODE_STOP && t->late)
         line = ms_asprintf("stopped for %.1f ms and let go before the end: the rest was read while it ran", pause);
     else if (t->mode == MS_MODE_STOP)
@@ -233,14 +245,16 @@ void ms_table_mode(FILE *f, const struct ms_style *st, const struct ms_snapshot 
         line = ms_asprintf("read from a copy, stopped for %.1f ms to make it: all maps, of one moment", pause);
     else if (t->mode == MS_MODE_LIVE && s->runtime)
         line = ms_strdup("read while it ran: maps that only moved or in a register then may be missing");
+    int lines = (t->recording != NULL) + (line != NULL);
     if (line) {
         ms_text_cut(f, line, st->width, st->utf8);
         fputc('\n', f);
     }
     free(line);
+    return lines;
 }
 
-void ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {
+int ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {
     char age[32] = "?", rss[16] = "?";
     if (s->target.age_ns) ms_text_duration(s->target.age_ns, age);
     if (s->target.rss_bytes) ms_text_bytes(s->target.rss_bytes, rss);
@@ -256,13 +270,14 @@ void ms_table_target(FILE *f, const struct ms_style *st, const struct ms_snapsho
                              runtime ? runtime : "", s->copies || !runtime ? copies : "");
     ms_text_cut(f, line, st->width, st->utf8);
     fputc('\n', f);
-    ms_table_mode(f, st, s);
+    int lines = 1 + ms_table_mode(f, st, s);
     free(line);
     free(state);
     free(file);
     free(runtime);
     free(copies);
     free(name);
+    return lines;
 }
 
 void ms_table_notes(FILE *f, const struct ms_style *st, const struct ms_snapshot *s) {

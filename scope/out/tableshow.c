@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* One line: lead, then `raw`, which is bytes of the target, escaped and cut to the line. */
 static void put_named(FILE *f, const struct ms_style *st, const char *lead, const char *raw) {
@@ -33,7 +32,11 @@ static void put_head(FILE *f, const struct ms_style *st, const struct ms_map *m)
     put_named(f, st, lead, label);
     free(label);
     if (m->type) {
-        put_named(f, st, "  type      ", m->type->name);
+        char *made_from = ms_map_underlying(m);
+        char *type = made_from ? ms_asprintf("%s (%s)", m->type->name, made_from) : ms_strdup(m->type->name);
+        put_named(f, st, "  type      ", type);
+        free(made_from);
+        free(type);
         fprintf(f, "            key %u B, value %u B, slot %u B (%u used)\n", m->type->key_size,
                 m->type->value_size, m->type->slot_size, m->type->slot_payload);
     }
@@ -64,13 +67,6 @@ static void put_retained(FILE *f, const struct ms_detail *d) {
                 ms_text_bytes(d->retained_bytes, human), d->retained_objects);
 }
 
-static void put_bar(FILE *f, const struct ms_style *st, double share, int room) {
-    static const char *const eighth[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    int eighths = (int)(share * room * 8 + 0.5);
-    for (int i = 0; i < eighths / 8; i++) fputs(st->utf8 ? "█" : "#", f);
-    if (st->utf8) fputs(eighth[eighths % 8], f);
-}
-
 static void put_parts(FILE *f, const struct ms_style *st, const struct ms_map *m) {
     char human[16];
     uint64_t sum = ms_map_sum(m);
@@ -79,12 +75,12 @@ static void put_parts(FILE *f, const struct ms_style *st, const struct ms_map *m
         if (m->part[p] == 0) continue;
         double share = sum ? (double)m->part[p] / (double)sum : 0;
         fprintf(f, "  %-24s %14" PRIu64 " %5.1f%% ", ms_part_title(p), m->part[p], 100 * share);
-        put_bar(f, st, share, 24);
+        ms_text_bar(f, st, share, 24);
         fputc('\n', f);
     }
     fprintf(f, "  %-24s %14" PRIu64 " = allocated bytes %s\n", "sum of parts", sum,
             sum == m->bytes ? "exactly" : "NOT: the figures contradict each other");
-    fprintf(f, "  waste %s (empty slots, padding, slack)", ms_text_bytes(m->waste, human));
+    fprintf(f, "  waste %s (carries no entry)", ms_text_bytes(m->waste, human));
     fprintf(f, "; a rebuild would free %s\n", ms_text_bytes(m->rebuild_gain, human));
     if (m->reserved) fprintf(f, "  address space reserved %s\n", ms_text_bytes(m->reserved, human));
     if (m->resident != MS_UNKNOWN) {
@@ -104,7 +100,7 @@ static void put_histogram(FILE *f, const struct ms_style *st, const char *unit, 
         if (count[i] == 0) continue;
         fprintf(f, "  %2zu%s %s %12" PRIu64 " %5.1f%% ", i, last_is_more && i == n - 1 ? "+" : " ", unit,
                 count[i], 100.0 * (double)count[i] / (double)sum);
-        put_bar(f, st, (double)count[i] / (double)most, 24);
+        ms_text_bar(f, st, (double)count[i] / (double)most, 24);
         fputc('\n', f);
     }
 }
@@ -154,16 +150,6 @@ static void put_growth(FILE *f, const struct ms_map *m) {
     fputc('\n', f);
 }
 
-static void put_wall(FILE *f, uint64_t ns) {
-    time_t t = (time_t)(ns / 1000000000u);
-    struct tm tm;
-    char text[32];
-    if (gmtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm))
-        fprintf(f, "%s.%06" PRIu64 "Z", text, ns / 1000 % 1000000);
-    else
-        fprintf(f, "%" PRIu64 " ns", ns);
-}
-
 static void put_counters(FILE *f, const struct ms_detail *d) {
     fprintf(f, "\ncounters\n ");
     int column = 1;
@@ -182,14 +168,16 @@ static void put_history(FILE *f, const struct ms_snapshot *s, const struct ms_de
     if (from) fprintf(f, "  %zu older ones: -o json shows all\n", from);
     for (size_t i = from; i < d->events; i++) {
         const struct ms_event *e = &d->event[i];
-        fprintf(f, "  ");
-        put_wall(f, e->time_ns + (e->copy < s->copies ? s->copy[e->copy].wall_minus_mono_ns : 0));
-        fprintf(f, "  %-12s", ms_event_name(e->kind));
+        char when[32];
+        uint64_t wall = e->copy < s->copies ? s->copy[e->copy].wall_minus_mono_ns : 0;
+        fprintf(f, "  %s  %-12s", ms_text_wall(e->time_ns + wall, when), ms_event_name(e->kind));
         if (strncmp(ms_event_name(e->kind), "grow_", 5) == 0 ||
             strncmp(ms_event_name(e->kind), "shrink_", 7) == 0)
             fprintf(f, " groups %" PRIu64 " -> %" PRIu64, e->a, e->b);
-        else if (strcmp(ms_event_name(e->kind), "madvise") == 0)
+        else if (strcmp(ms_event_name(e->kind), "madvise") == 0 || strcmp(ms_event_name(e->kind), "retire") == 0)
             fprintf(f, " %" PRIu64 " bytes at 0x%" PRIx64, e->b, e->a);
+        else if (strcmp(ms_event_name(e->kind), "free") == 0)
+            fprintf(f, " %" PRIu64 " entries", e->a);
         else if (e->a || e->b)
             fprintf(f, " %" PRIu64 " %" PRIu64, e->a, e->b);
         fputc('\n', f);
@@ -202,8 +190,9 @@ void ms_table_show(FILE *f, const struct ms_style *st, const struct ms_snapshot 
     put_head(f, st, &d->map);
     put_parts(f, st, &d->map);
     put_retained(f, d);
-    put_histograms(f, st, d);
+    if (!d->figures_only) put_histograms(f, st, d);
     put_growth(f, &d->map);
+    if (d->figures_only) return;
     if (!ms_map_of_go(&d->map))
         put_history(f, s, d);
     else if (d->counters)

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 
 /* One UTF-8 character; length 0: not valid at this place. */
@@ -184,6 +185,13 @@ const char *ms_text_count(uint64_t n, char buf[16]) {
     return scaled(n, 1000, buf);
 }
 
+const char *ms_text_moment(uint64_t wall_ns, char buf[32]) {
+    time_t t = (time_t)(wall_ns / 1000000000u);
+    struct tm tm;
+    if (!localtime_r(&t, &tm) || !strftime(buf, 32, "%Y-%m-%d %H:%M:%S", &tm)) strcpy(buf, "?");
+    return buf;
+}
+
 const char *ms_text_duration(uint64_t ns, char buf[32]) {
     uint64_t s = ns / 1000000000u;
     if (s < 10)
@@ -196,6 +204,24 @@ const char *ms_text_duration(uint64_t ns, char buf[32]) {
         snprintf(buf, 32, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
     else
         snprintf(buf, 32, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s / 3600 % 24);
+    return buf;
+}
+
+void ms_text_bar(FILE *f, const struct ms_style *st, double share, int room) {
+    static const char *const eighth[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    int eighths = (int)(share * room * 8 + 0.5);
+    for (int i = 0; i < eighths / 8; i++) fputs(st->utf8 ? "█" : "#", f);
+    if (st->utf8) fputs(eighth[eighths % 8], f);
+}
+
+const char *ms_text_wall(uint64_t ns, char buf[32]) {
+    time_t t = (time_t)(ns / 1000000000u);
+    struct tm tm;
+    char text[24];
+    if (gmtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm))
+        snprintf(buf, 32, "%s.%06" PRIu64 "Z", text, ns / 1000 % 1000000);
+    else
+        snprintf(buf, 32, "%" PRIu64 " ns", ns);
     return buf;
 }
 

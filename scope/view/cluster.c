@@ -61,6 +61,10 @@ static char *key_root(const struct ms_map *m) {
     return ms_asprintf("%.*s", (int)head, path);
 }
 
+char *ms_view_cluster_key(const struct ms_map *m, enum ms_by by) {
+    return by == MS_BY_TYPE ? key_type(m) : by == MS_BY_HOLDER ? key_root(m) : key_place(m);
+}
+
 /* ---- one level --------------------------------------------------------------------------------- */
 
 struct cluster {

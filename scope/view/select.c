@@ -24,15 +24,19 @@ enum field {
     F_KIND,
     F_STATE,
     F_GROWTH,
+    F_GROWTHS,
     F_PLACE,
-    FIELDS
+    FIELDS,
+    F_CHANGE = FIELDS, /* of differences only */
+    F_TOTAL,
+    FIELDS_OF_CHANGES
 };
 enum op { OP_GT, OP_GE, OP_LT, OP_LE, OP_EQ, OP_NE, OP_HAS };
 
 static const struct {
     const char *name;
     bool text, bytes;
-} fields[FIELDS] = {
+} fields[FIELDS_OF_CHANGES] = {
     [F_BYTES] = {"bytes", false, true},       [F_ENTRIES] = {"entries", false, false},
     [F_WASTE] = {"waste", false, true},       [F_GAIN] = {"gain", false, true},
     [F_LOAD] = {"load", false, false},        [F_SLOTS] = {"slots", false, false},
@@ -40,14 +44,17 @@ static const struct {
     [F_NAME] = {"name", true, false},         [F_TYPE] = {"type", true, false},
     [F_SITE] = {"site", true, false},         [F_KIND] = {"kind", true, false},
     [F_STATE] = {"state", true, false},       [F_GROWTH] = {"growth", false, false},
-    [F_PLACE] = {"place", true, false},
+    [F_PLACE] = {"place", true, false},       [F_GROWTHS] = {"growths", false, false},
+    [F_CHANGE] = {"change", true, false},     [F_TOTAL] = {"total", false, true},
 };
 
-static int field_named(const char *name, size_t len) {
-    for (int f = 0; f < FIELDS; f++)
+static int field_among(int among, const char *name, size_t len) {
+    for (int f = 0; f < among; f++)
         if (strlen(fields[f].name) == len && memcmp(fields[f].name, name, len) == 0) return f;
     return -1;
 }
+
+static int field_named(const char *name, size_t len) { return field_among(FIELDS, name, len); }
 
 /* How near a map is to its next growth: entries of those at which it grows; 1 while it does. */
 static double growth(const struct ms_map *m) {
@@ -66,6 +73,7 @@ static double number_of(const struct ms_map *m, int field) {
     case F_LOAD: return m->load;
     case F_SLOTS: return (double)m->slots;
     case F_GROWTH: return growth(m);
+    case F_GROWTHS: return m->growths == MS_UNKNOWN ? -1 : (double)m->growths;
     case F_RESIDENT: return m->resident == MS_UNKNOWN ? -1 : (double)m->resident;
     default: return (double)(m->id & UINT32_MAX);
     }
@@ -126,7 +134,7 @@ static int ranked(const struct ms_map *maps, size_t n, const char *field, struct
     if (f < 0)
         return ms_fail(err, MS_USAGE,
                        "no field '%s' to sort by: bytes entries waste gain load slots resident id name "
-                       "type site kind state growth place",
+                       "type site kind state growth growths place",
                        name);
     bool text = fields[f].text, ascending = (text || f == F_ID) != turned;
     struct rank *rank = ms_alloc(n * sizeof *rank);
@@ -171,8 +179,7 @@ const char *ms_view_next_sort(const char *field) {
 
 /* ---- filter ------------------------------------------------------------------------------------ */
 
-/* A number with %, or with K M G T: powers of 1024 for bytes, of 1000 for counts. */
-static bool parse_number(const char *s, bool bytes, double *out) {
+bool ms_view_number(const char *s, bool bytes, double *out) {
     char *end;
     errno = 0;
     double v = strtod(s, &end), k = bytes ? 1024 : 1000;
@@ -208,7 +215,7 @@ static int parse_term(struct ms_filter *f, char *term, struct ms_error *err) {
     while (o < count && strncmp(at, ops[o].text, strlen(ops[o].text)) != 0) o++;
     if (o == count)
         return ms_fail(err, MS_USAGE, "filter '%s': no comparison (>, >=, <, <=, =, !=, ~)", term);
-    int field = field_named(term, (size_t)(at - term));
+    int field = field_among(f->of_changes ? FIELDS_OF_CHANGES : FIELDS, term, (size_t)(at - term));
     if (field < 0) return ms_fail(err, MS_USAGE, "filter '%s': no such field", term);
     const char *value = at + strlen(ops[o].text);
     enum op op = ops[o].op;
@@ -219,7 +226,7 @@ static int parse_term(struct ms_filter *f, char *term, struct ms_error *err) {
         return ms_fail(err, MS_USAGE, "filter '%s': ~ is for texts", term);
     f->term[f->terms].field = field;
     f->term[f->terms].op = op;
-    if (!fields[field].text && !parse_number(value, fields[field].bytes, &f->term[f->terms].number))
+    if (!fields[field].text && !ms_view_number(value, fields[field].bytes, &f->term[f->terms].number))
         return ms_fail(err, MS_USAGE, "filter '%s': '%s' is no number", term, value);
     if (strlen(value) >= sizeof f->term[0].text)
         return ms_fail(err, MS_USAGE, "filter '%s' is too long", term);
@@ -243,25 +250,73 @@ int ms_filter_parse(struct ms_filter *f, const char *expr, struct ms_error *err)
     return status;
 }
 
+bool ms_filter_is_text(const struct ms_filter *f, size_t i) { return fields[f->term[i].field].text; }
+
+bool ms_filter_is_bytes(const struct ms_filter *f, size_t i) { return fields[f->term[i].field].bytes; }
+
+const char *ms_filter_field(const struct ms_filter *f, size_t i) { return fields[f->term[i].field].name; }
+
+double ms_filter_value(const struct ms_filter *f, size_t i, const struct ms_map *m) {
+    return number_of(m, f->term[i].field);
+}
+
+static bool text_holds(const char *t, int op, const char *want) {
+    return op == OP_HAS ? strstr(t, want) != NULL : (strcmp(t, want) == 0) == (op == OP_EQ);
+}
+
+static bool number_holds(double v, int op, double want) {
+    return op == OP_GT   ? v > want
+           : op == OP_GE ? v >= want
+           : op == OP_LT ? v < want
+           : op == OP_LE ? v <= want
+           : op == OP_EQ ? v == want
+                         : v != want;
+}
+
+bool ms_filter_holds(const struct ms_filter *f, size_t i, const struct ms_map *m) {
+    int field = f->term[i].field, op = f->term[i].op;
+    return fields[field].text ? text_holds(text_of(m, field), op, f->term[i].text)
+                              : number_holds(number_of(m, field), op, f->term[i].number);
+}
+
 bool ms_filter_match(const struct ms_filter *f, const struct ms_map *m) {
+    for (size_t i = 0; i < f->terms; i++)
+        if (!ms_filter_holds(f, i, m)) return false;
+    return true;
+}
+
+static double difference_of(const struct ms_map *before, const struct ms_map *after, int field) {
+    if (field == F_ID) return number_of(after ? after : before, field);
+    return (after ? number_of(after, field) : 0) - (before ? number_of(before, field) : 0);
+}
+
+int ms_filter_parse_changes(struct ms_filter *f, const char *expr, struct ms_error *err) {
+    f->of_changes = true;
+    return ms_filter_parse(f, expr, err);
+}
+
+bool ms_filter_match_change(const struct ms_filter *f, const struct ms_map *before, const struct ms_map *after,
+                            const char *change, double total) {
     for (size_t i = 0; i < f->terms; i++) {
         int field = f->term[i].field, op = f->term[i].op;
-        bool ok;
-        if (fields[field].text) {
-            const char *t = text_of(m, field), *want = f->term[i].text;
-            ok = op == OP_HAS ? strstr(t, want) != NULL : (strcmp(t, want) == 0) == (op == OP_EQ);
-        } else {
-            double v = number_of(m, field), want = f->term[i].number;
-            ok = op == OP_GT   ? v > want
-                 : op == OP_GE ? v >= want
-                 : op == OP_LT ? v < want
-                 : op == OP_LE ? v <= want
-                 : op == OP_EQ ? v == want
-                               : v != want;
-        }
-        if (!ok) return false;
+        const char *t = field == F_CHANGE ? change : fields[field].text ? text_of(after ? after : before, field) : NULL;
+        double v = field == F_TOTAL ? total : t ? 0 : difference_of(before, after, field);
+        if (t ? !text_holds(t, op, f->term[i].text) : !number_holds(v, op, f->term[i].number)) return false;
     }
     return true;
+}
+
+int ms_view_difference(const struct ms_map *before, const struct ms_map *after, const char *field, double *out,
+                       struct ms_error *err) {
+    bool turned = field[0] == '-';
+    int f = field_named(field + turned, strlen(field + turned));
+    if (f < 0 || fields[f].text || f == F_ID)
+        return ms_fail(err, MS_USAGE, "no field '%s' that differences can be sorted by: bytes entries waste gain load slots "
+                       "resident growths", field);
+    *out = difference_of(before, after, f);
+    if (*out < 0) *out = -*out;
+    if (turned) *out = -*out;
+    return MS_OK;
 }
 
 /* ---- the MAP argument -------------------------------------------------------------------------- */

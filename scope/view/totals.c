@@ -1,12 +1,14 @@
 /* totals.c - what a map costs beyond its entries, and what its next growth will cost.
  *
- *   waste         = empty slots + padding + pool slack: bytes held that carry no entry.  Some of it is the
- *                   price of a hash table: a table at its growth limit of 0.80 has a fifth of its slots
- * empty. rebuild gain  = bytes now - bytes of a fresh map with the same entries, never below 0: what would
- * come back if the map were rebuilt.  Fresh means: a table for its entries at load 0.80, no overflow nodes,
- * no slack, no stash; header, cells and strings as they are. next growth   = at how many entries, the table's
- * bytes then, and the most it holds on the way: a range grows in place (peak = new size), a block into a
- * second block (peak = old + new).
+ *   waste         bytes held that carry no entry: all but the header, the slots of entries, wherever they lie, with
+ *                 the metadata of so many slots, and what entries have out of line.  So empty slots with their metadata,
+ *                 padding, slack, overflow nodes that the table's own slots had room for, the other array of a walk.
+ *                 Some of it is the price of a hash table: at its growth limit of 0.80 a fifth of a table is empty.
+ *   rebuild gain  bytes now - bytes of a fresh map with the same entries, never below 0: what would come back if the
+ *                 map were rebuilt.  Fresh means: a table for its entries at load 0.80, no overflow nodes, no slack, no
+ *                 stash; header, cells and strings as they are.  Never more than the waste: what carries entries stays.
+ *   next growth   at how many entries, the table's bytes then, and the most it holds on the way: a range grows in
+ *                 place (peak = new size), a block into a second block (peak = old + new).
  */
 #include "view.h"
 
@@ -19,8 +21,19 @@ enum {
     RANGE_FROM_GROUPS = 260
 }; /* above 64 quads tables lie in ranges (DESIGN: two arrays below) */
 
+/* Metadata that the slots of entries need: their share of it; of a tree every node. */
+static uint64_t metadata_of_entries(const struct ms_map *m) {
+    uint64_t all = m->part[MS_PART_METADATA];
+    if (m->layout == MS_LAYOUT_TREE || m->entries >= m->slots) return all;
+    return (uint64_t)((double)all * ((double)m->entries / (double)m->slots));
+}
+
 uint64_t ms_view_waste(const struct ms_map *m) {
-    return ms_add(ms_add(m->part[MS_PART_SLOTS_EMPTY], m->part[MS_PART_PADDING]), m->part[MS_PART_SLACK]);
+    uint64_t slots = m->type ? ms_mul(m->entries, m->type->slot_payload) : 0;
+    if (slots < m->part[MS_PART_SLOTS_LIVE]) slots = m->part[MS_PART_SLOTS_LIVE]; /* the type is not known */
+    uint64_t used = ms_add(slots, metadata_of_entries(m));
+    used = ms_add(used, m->part[MS_PART_HEADER] + m->part[MS_PART_CELLS] + m->part[MS_PART_STRINGS]);
+    return m->bytes > used ? m->bytes - used : 0;
 }
 
 static struct gomap_desc desc_of(const struct ms_type *t) {
@@ -66,6 +79,7 @@ void ms_view_figures(struct ms_map *m) {
         forecast(m);
     }
     m->rebuild_gain = m->bytes > fresh ? m->bytes - fresh : 0;
+    if (m->waste < m->rebuild_gain) m->waste = m->rebuild_gain; /* what a rebuild does without was not needed */
 }
 
 void ms_view_totals(const struct ms_map *maps, size_t n, struct ms_totals *out) {

@@ -42,10 +42,28 @@ struct ms_filter {
         char text[256];
     } term[MS_FILTER_TERMS];
     size_t terms;
+    bool of_changes; /* its numbers are differences */
 };
 /* "bytes>1M", "load<0.5,entries>=1000", "name~user".  Terms joined by ',' or '&&' must all hold. */
 int ms_filter_parse(struct ms_filter *f, const char *expr, struct ms_error *err);
+/* A number with %, or with K M G T: powers of 1024 for bytes, of 1000 for counts.  False: it is none. */
+bool ms_view_number(const char *s, bool bytes, double *out);
 bool ms_filter_match(const struct ms_filter *f, const struct ms_map *m);
+/* Of differences: numbers are those after less those before, a map that is not there (NULL) counting as 0; `change` is a
+ * text (came, went, grew ...), `total` the difference of all bytes together. */
+int ms_filter_parse_changes(struct ms_filter *f, const char *expr, struct ms_error *err);
+bool ms_filter_match_change(const struct ms_filter *f, const struct ms_map *before, const struct ms_map *after,
+                            const char *change, double total);
+/* How large the difference in a numeric field is; -FIELD: negated, so that the least comes first.  MS_USAGE: no such field. */
+int ms_view_difference(const struct ms_map *before, const struct ms_map *after, const char *field, double *out,
+                       struct ms_error *err);
+
+/* Is term i about a text?  Its field's name; what a map has there; does the term hold? */
+bool ms_filter_is_text(const struct ms_filter *f, size_t i);
+bool ms_filter_is_bytes(const struct ms_filter *f, size_t i);
+const char *ms_filter_field(const struct ms_filter *f, size_t i);
+double ms_filter_value(const struct ms_filter *f, size_t i, const struct ms_map *m);
+bool ms_filter_holds(const struct ms_filter *f, size_t i, const struct ms_map *m);
 
 /* MAP argument: id, whole name, whole label, or a unique prefix of name or label. */
 int ms_view_find(const struct ms_snapshot *s, const char *what, const struct ms_map **out,
@@ -76,6 +94,8 @@ struct ms_clusters {
 int ms_view_clusters(const struct ms_map *maps, size_t n, enum ms_by by, bool expand, const char *field, size_t most,
                      struct ms_clusters *out, struct ms_error *err);
 void ms_view_clusters_free(struct ms_clusters *c);
+/* The text by which a map is put into a cluster of the upper level; of a place the type is its second line.  Allocated. */
+char *ms_view_cluster_key(const struct ms_map *m, enum ms_by by);
 
 /* ---- bucket.c ---------------------------------------------------------------------------------- */
 

@@ -401,7 +401,7 @@ func holdOdd() {
 	note("generic", "main.GBox.more[1]", true, GBox.more[1])
 	late := ints(14)
 	GTimer = time.AfterFunc(1000*time.Hour, func() { late[0]++ })
-	note("timer", "", runtimeTellsClosures, late)
+	note("timer", "main.GTimer", runtimeTellsClosures, late)
 	deep := ints(22)
 	one := &deep
 	two := &one

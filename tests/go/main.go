@@ -7,6 +7,7 @@
 //	syncfill N       a sync.Map of N entries: bytes the heap grew by
 //	rebuild          copy that map into a new one: bytes the heap shrank by
 //	dead             number of entries, and addresses, of maps that are not there any more
+//	frames           goroutines that wait: addresses of maps their frames need, and of one that its frame does not
 //	quit
 package main
 
@@ -60,6 +61,8 @@ func answer(line string) bool {
 		return false
 	case line == "dead":
 		fmt.Println(dead())
+	case line == "frames":
+		fmt.Println(frames())
 	case line == "rebuild":
 		fmt.Println("freed", rebuild())
 	case scan(line, "dump %s", &file):
@@ -87,6 +90,7 @@ func main() {
 	hold()
 	holdNothing()
 	holdOnStacks()
+	holdInFrames()
 	holdInC()
 	runtime.GC()
 	runtime.GC()

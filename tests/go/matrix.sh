@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# matrix.sh DRIVER MAPSCOPE   run a driver on tests/go, built by every Go mapscope knows, in every way it may be built
+# matrix.sh DRIVER MAPSCOPE [ROW...]   run a driver on tests/go, built by every Go mapscope knows, in every way it may be built,
+#                                     or as the rows say: VERSION[:VARIANT...], as on_go.sh takes them
 #
 # Only with GOMAP_TEST_LONG=1: it takes half an hour, the first time an hour. What a commit is tested with stands in
 # tests/tool/meson.build. TAP.
 # shellcheck source-path=SCRIPTDIR source=../../script/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../script/common.sh"
 
-[ $# = 2 ] || die "usage: matrix.sh DRIVER MAPSCOPE"
+[ $# -ge 2 ] || die "usage: matrix.sh DRIVER MAPSCOPE [ROW...]"
 if [ "${GOMAP_TEST_LONG:-0}" != 1 ]; then
     printf '1..0 # SKIP GOMAP_TEST_LONG is not 1\n'
     exit 0
@@ -21,6 +22,7 @@ for version in go1.24.13 go1.25.9; do
     rows+=("$version:noswissmap" "$version:noswissmap:bare")
 done
 rows+=(go1.25.9:dwarf4 go1.27.3:dwarf4 go1.27.3:plain go1.27.3:cgo:pie:stripped)
+[ $# = 2 ] || rows=("${@:3}")
 
 printf '1..%d\n' "${#rows[@]}"
 number=0 failed=0

@@ -39,6 +39,8 @@ func note(kind, holder string, typed bool, m any) {
 	})
 }
 
+func addressOf(m map[string]int) string { return fmt.Sprintf("%#x", reflect.ValueOf(m).Pointer()) }
+
 // noteAt enters a map of which only the address may be given away: one on a stack must not escape.  Again: instead of
 // what was entered last.
 func noteAt(kind, holder, typ string, addr uintptr, entries, again int) {

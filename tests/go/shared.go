@@ -1,6 +1,9 @@
 package main
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Maps that more than one thing holds, and one that holds much itself: for the tests of `holders`.
 
@@ -10,6 +13,8 @@ var (
 	GTwice, GTwiceToo map[string]int
 	GDiamond          [2]*session // both the same
 	GFramed           map[string]int
+	GFramedTwice      map[string]int
+	GJobs             *job
 	GRetains          map[int]*page
 	GKept             []*page // ten of the pages of GRetains
 	GServer           *server
@@ -33,10 +38,32 @@ func fillSync(n uint64) int64 {
 	return int64(heap() - before)
 }
 
+// A timer that many steps lead to, and the runtime's own list of timers in few.
+type job struct {
+	next  *job
+	timer *time.Timer
+}
+
 type server struct {
 	beside *page
 	cache  sync.Map
 }
+
+// A struct of the frame with the map in it twice, and a pointer to the struct.
+//
+//go:noinline
+func keeperOfTwo(ready chan<- bool, m map[string]int) {
+	var two [2]map[string]int
+	p := &two
+	fillBoth(p, m)
+	ready <- true
+	<-held
+	GCounted += len(p[0]) + len(p[1])
+	fillBoth(p, nil)
+}
+
+//go:noinline
+func fillBoth(p *[2]map[string]int, m map[string]int) { p[0], p[1] = m, m }
 
 const retained, kept = 100, 10
 
@@ -59,6 +86,16 @@ func init() {
 	ready := make(chan bool)
 	go keeper(ready, GFramed)
 	<-ready
+	GFramedTwice = words(9)
+	note("global and frame", "main.GFramedTwice", true, GFramedTwice)
+	go keeperOfTwo(ready, GFramedTwice)
+	<-ready
+	late := words(5)
+	GJobs = &job{timer: time.AfterFunc(1000*time.Hour, func() { late["x"]++ })}
+	for i := 0; i < 6; i++ {
+		GJobs = &job{next: GJobs}
+	}
+	note("timer far away", "main.GJobs", runtimeTellsClosures, late)
 	GRetains = map[int]*page{}
 	for i := 0; i < retained; i++ {
 		GRetains[i] = new(page)

@@ -5,12 +5,17 @@
  */
 #include "toolkit.h"
 
+#include <assert.h>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
 static struct tk_target t;
 static struct tk_core core;
-static json_t *live, *live_show, *live_heat;
+static json_t *live, *live_show, *live_heat, *live_held[3];
+static const char *const held[] = {"main.GTwice", "main.GDiamond[0].attrs", "main.GFramed"};
+enum { HELD = sizeof held / sizeof *held };
+static_assert(HELD == sizeof live_held / sizeof *live_held, "an answer for each");
 static char *largest; /* its address */
 static char *program; /* a copy that can be taken away */
 
@@ -37,6 +42,7 @@ static int start(void **state) {
     largest = strdup(tk_text(live, "maps.0.id"));
     live_show = look("show", t.id);
     live_heat = look("heat", t.id);
+    for (int i = 0; i < HELD; i++) live_held[i] = TK_JSON("holders", t.id, held[i], "--retained");
     return 0;
 }
 
@@ -45,6 +51,7 @@ static int end(void **state) {
     json_decref(live);
     json_decref(live_show);
     json_decref(live_heat);
+    for (int i = 0; i < HELD; i++) json_decref(live_held[i]);
     free(largest);
     unlink(program);
     free(program);
@@ -85,6 +92,12 @@ static void compare(const char *exe) {
     same(live_heat, doc, "heat");
     same(live_heat, doc, "code");
     json_decref(doc);
+    for (int i = 0; i < HELD; i++) {
+        doc = TK_JSON("holders", target, held[i], "--retained");
+        assert_true(json_array_size(tk_at(doc, "held.shortest")) >= 2);
+        same(live_held[i], doc, "held");
+        json_decref(doc);
+    }
     free(target);
 }
 

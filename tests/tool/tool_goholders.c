@@ -80,9 +80,86 @@ static void test_a_frame_is_named_with_its_function_file_and_line(void **state) 
     const char *function = tk_text(h, "function");
     assert_true(strcmp(function, "main.keeper") == 0 || strncmp(function, "main.init.0.", 12) == 0);
     assert_non_null(strstr(tk_text(h, "file"), "shared.go"));
-    assert_in_range(tk_number(h, "line"), 20, 70);
+    assert_in_range(tk_number(h, "line"), 20, 120);
     assert_true(tk_number(h, "goroutine") > 0);
     json_decref(doc);
+}
+
+/* Holders that are words of a frame of that function. */
+static size_t of_frame(const json_t *doc, const char *function, const json_t **last) {
+    json_t *h;
+    size_t i, n = 0;
+    json_array_foreach(tk_at(doc, "held.shortest"), i, h) {
+        const char *name = json_string_value(tk_at(h, "function"));
+        if (name && strcmp(name, function) == 0) n++, *last = h;
+    }
+    return n;
+}
+
+static void test_words_of_one_frame_are_one_holder(void **state) {
+    (void)state;
+    const json_t *h = NULL;
+    struct tk_result r;
+    json_t *doc = TK_JSON("holders", t.id, "main.GFramedTwice");
+    assert_int_equal(of_frame(doc, "main.keeperOfTwo", &h), 1);
+    assert_int_equal(json_array_size(tk_at(h, "words")), 1);
+    assert_int_equal(json_array_size(tk_at(h, "same_frame")), 1);
+    assert_false(json_is_true(tk_at(h, "perhaps_dead"))); /* the compiler says that it is needed */
+    assert_int_equal(tk_number(doc, "held.pointers"), 3);
+    assert_int_equal(tk_number(doc, "held.paths"), 2);
+    assert_int_equal(json_array_size(tk_at(doc, "held.shortest")), 2);
+    json_decref(doc);
+    TK_RUN(&r, "holders", t.id, "main.GFramedTwice");
+    TK_CODE(&r, 0);
+    assert_non_null(strstr(r.out, "and from the same frame 0x"));
+    tk_result_free(&r);
+}
+
+/* The runtime's list of timers leads to its map as well. */
+static void test_a_variable_of_the_program_comes_before_the_runtimes(void **state) {
+    (void)state;
+    size_t i, asked = 0;
+    json_t *want;
+    json_array_foreach(known, i, want) {
+        if (strncmp(tk_text(want, "kind"), "timer", 5) != 0) continue;
+        json_t *doc = TK_JSON("holders", t.id, tk_text(want, "address"));
+        const char *first = tk_text(doc, "held.shortest.0.path"), *holder = tk_text(want, "holder");
+        if (strncmp(first, holder, strlen(holder)) != 0) {
+            print_error("held by %s first, not by %s\n", first, holder);
+            fail();
+        }
+        json_decref(doc);
+        asked++;
+    }
+    assert_int_equal(asked, 2);
+}
+
+/* However it is read, the same words lead there. */
+static void test_held_still_it_has_the_same_holders(void **state) {
+    (void)state;
+    static const char *const name[] = {"main.GTwice", "main.GDiamond[0].attrs", "main.GFramed",
+                                       "main.GFramedTwice"},
+                             *const how[] = {"--stop", "--snapshot"};
+    struct tk_result r;
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        json_t *live = TK_JSON("holders", t.id, name[i], "--retained");
+        for (size_t k = 0; k < sizeof how / sizeof *how; k++) {
+            TK_RUN(&r, "holders", t.id, name[i], "--retained", how[k], "-o", "json");
+            if (r.code == 5) TK_SKIP("%s: %s", how[k], r.err);
+            TK_CODE(&r, 0);
+            json_t *doc = tk_json_parse(&r);
+            assert_string_equal(tk_text(doc, "target.mode"), how[k] + 2);
+            assert_true(tk_number(doc, "target.pause_ns") > 0);
+            if (!json_equal(tk_at(doc, "held"), tk_at(live, "held"))) {
+                char *one = json_dumps(tk_at(live, "held"), 0), *two = json_dumps(tk_at(doc, "held"), 0);
+                print_error("%s %s: %s\nnot %s\n", name[i], how[k], two, one);
+                fail();
+            }
+            json_decref(doc);
+            tk_result_free(&r);
+        }
+        json_decref(live);
+    }
 }
 
 static void test_the_one_global_of_a_map_is_its_dominator(void **state) {
@@ -139,6 +216,24 @@ static void test_the_table_says_the_same(void **state) {
     assert_non_null(strstr(r.out, "main.GDiamond[1].attrs"));
     assert_non_null(strstr(r.out, "dominator  main.GDiamond["));
     TK_CLEAN(r.out, r.out_len, 0);
+    tk_result_free(&r);
+}
+
+/* main.index is a map[string]int by another name. */
+static void test_a_named_type_is_shown_with_what_it_is_made_from(void **state) {
+    (void)state;
+    struct tk_result r;
+    json_t *doc = TK_JSON("show", t.id, "main.GNamed");
+    const json_t *m = json_array_get(tk_at(doc, "maps"), 0);
+    assert_string_equal(tk_text(m, "type"), "main.index");
+    assert_string_equal(tk_text(m, "underlying"), "map[string]int");
+    json_decref(doc);
+    doc = TK_JSON("show", t.id, "main.GInts");
+    assert_true(json_is_null(tk_at(json_array_get(tk_at(doc, "maps"), 0), "underlying")));
+    json_decref(doc);
+    TK_RUN(&r, "show", t.id, "main.GNamed");
+    TK_CODE(&r, 0);
+    assert_non_null(strstr(r.out, "main.index (map[string]int)"));
     tk_result_free(&r);
 }
 
@@ -342,10 +437,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(test_a_map_of_two_globals_has_two_paths_and_no_dominator, start),
     cmocka_unit_test(test_two_ways_through_one_object_have_it_as_dominator),
     cmocka_unit_test(test_a_frame_is_named_with_its_function_file_and_line),
+    cmocka_unit_test(test_words_of_one_frame_are_one_holder),
+    cmocka_unit_test(test_a_variable_of_the_program_comes_before_the_runtimes),
+    cmocka_unit_test(test_held_still_it_has_the_same_holders),
     cmocka_unit_test(test_the_one_global_of_a_map_is_its_dominator),
     cmocka_unit_test(test_retained_is_what_only_the_map_leads_to),
     cmocka_unit_test(test_every_kind_of_holder_is_among_the_paths),
     cmocka_unit_test(test_the_table_says_the_same),
+    cmocka_unit_test(test_a_named_type_is_shown_with_what_it_is_made_from),
     cmocka_unit_test(test_hex_shows_keys_and_values_only_on_request),
     cmocka_unit_test(test_a_sync_map_is_found_with_what_it_holds),
     cmocka_unit_test(test_a_sync_map_in_a_struct_holds_its_own_values_only),

@@ -23,6 +23,7 @@
 #include "gomap/inspect.h"
 #include "model/model.h"
 #include "out/out.h"
+#include "view/explain.h"
 #include "view/view.h"
 
 #include <fcntl.h>
@@ -240,7 +241,20 @@ static void render(struct ms_snapshot *s, struct ms_detail *d, struct ms_cells *
     free(text);
 }
 
+/* Every byte of what is told can be explained; a million pieces are enough of any. */
+static bool take_piece(void *ctx, const struct ms_piece *p) {
+    static unsigned told;
+    struct ms_place place;
+    ms_view_place(ctx, p, p->addr, &place);
+    assert_int_equal(place.offset, 0);
+    ms_view_place(ctx, p, p->addr + p->len - 1, &place);
+    assert_true(place.slot < (int)p->grid.slots || place.slot == p->slot);
+    assert_true(place.len == 0 || place.at < place.len || place.in == MS_IN_TAG);
+    return ++told % 1000000 != 0;
+}
+
 static void look_closer(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool draw) {
+    static unsigned looks;
     struct ms_detail d;
     struct ms_cells c = {.count = 0}, other = {.count = 0};
     struct ms_group *g = NULL;
@@ -255,6 +269,7 @@ static void look_closer(struct ms_reader *r, struct ms_snapshot *s, const struct
         assert_true(allowed(ms_map_cells(r, s, &d.map, false, 0, UINT32_MAX, 500, &c, &bound, &err)));
         assert_true(c.count <= 500);
         assert_true(allowed(ms_map_cells(r, s, &d.map, true, 0, UINT32_MAX, 500, &other, &bound, &err)));
+        if (looks++ % 4 == 0) assert_true(allowed(ms_map_pieces(r, s, &d.map, true, take_piece, &d.map, &err)));
         assert_true(allowed(ms_map_groups(r, s, &d.map, 1, 8, &g, &n, &err)));
         struct ms_map copy = d.map;
         assert_true(allowed(ms_map_resident(r, s, &copy, &err)));

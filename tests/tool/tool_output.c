@@ -68,7 +68,10 @@ static const char *const views[][6] = {{"list"},
                                        {"heat", "map22", "--group", "3"},
                                        {"heat", "map22", "--range", "0:63"},
                                        {"show", "map20"},
-                                       {"list", "--resident"}};
+                                       {"list", "--resident"},
+                                       {"mem"},
+                                       {"mem", "map22", "--resident"},
+                                       {"explain", "0x10"}};
 enum { VIEWS = sizeof views / sizeof *views };
 
 static void run_view(struct tk_result *r, const struct tk_how *how, size_t i, const char *extra) {

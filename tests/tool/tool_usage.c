@@ -4,9 +4,9 @@
 #include "toolkit.h"
 
 static struct tk_target t;
-static const char *const verbs[] = {"ls", "list", "top", "show", "heat", "holders", "version"};
-static const int arguments[] = {0, 1, 1, 2, 2, 2, 0};
-enum { VERBS = 7 };
+static const char *const verbs[] = {"ls", "list", "top", "show", "heat", "holders", "version", "record", "replay", "diff"};
+static const int arguments[] = {0, 1, 1, 2, 2, 2, 0, 1, 1, 3 /* one or two */};
+enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static int start(void **state) {
     (void)state;
@@ -137,7 +137,7 @@ static void test_targets_and_maps(void **state) {
     REFUSED("/nonexistent/x", "list", "core:/nonexistent/x");
     REFUSED("/nonexistent/x", "list", "core:/nonexistent/x,/nonexistent/y");
     REFUSED("core file", "list", "core:");
-    REFUSED("rec:", "list", "rec:/tmp/x");
+    REFUSED("no such recording", "list", "rec:/nowhere/x");
     static const char *const maps[] = {"no such map", "999.1", "1.999", "18446744073709551615", "map"};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
         REFUSED(maps[i], "show", "@", maps[i]);

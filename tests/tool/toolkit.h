@@ -85,6 +85,10 @@ struct tk_core {
     char *file; /* NULL: none was made yet */
 };
 void tk_core_start(struct tk_core *c, struct tk_target *t, const char *filter, const char *const *argv);
+/* Does the kernel write cores into the folder of a process, under a name without folders?  If not it is printed. */
+bool tk_core_written(void);
+/* The target has ended by itself, and was waited for: find its core. */
+void tk_core_found(struct tk_core *c, struct tk_target *t);
 /* End the target by SIGABRT and find the core the kernel wrote.  false: it does not write plain files here, which is
  * printed; the target is as it was. */
 bool tk_core_kernel(struct tk_core *c, struct tk_target *t);

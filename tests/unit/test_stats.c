@@ -129,6 +129,45 @@ static void test_counters_match_events(void **st) {
     t_alloc_check_empty(&a);
 }
 
+static uint64_t event_about(uint64_t id, uint32_t kind, uint64_t a, uint64_t b) {
+    const struct gomap_root *r = &gomap_inspect_root_1;
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < r->ring_events; i++) {
+        const struct gomap_event *e = &r->ring[i];
+        n += e->ticket && e->map_id == id && e->kind == kind && (!a || e->a == a) && (!b || e->b == b);
+    }
+    return n;
+}
+
+/* Every table of more than one group that a map ever had is in the flight recorder when it is given up, and the map itself. */
+static void test_memory_given_up_is_recorded(void **st) {
+    (void)st;
+    enum { MOST = 256, ENTRIES = 6000 };
+    uint8_t value[200] = {0};
+    gomap_config c = GOMAP_CONFIG(8, sizeof value);
+    c.values = GOMAP_VALUES_INLINE; /* few entries, and a table large enough for a range of its own */
+    gomap *m = t_new(&c);
+    uint64_t had[MOST], id = t_raw(m)->id, handle = (uintptr_t)m;
+    size_t tables = 0;
+    for (uint64_t k = 0; k < ENTRIES; k++) {
+        T_OK(gomap_put(m, &k, value));
+        const struct gomap *raw = t_raw(m);
+        uint64_t now = raw->mode == GOMAP_MODE_BLOCK   ? (uintptr_t)raw->meta
+                       : raw->mode == GOMAP_MODE_RANGE ? (uintptr_t)raw->side->range_base
+                                                       : 0;
+        if (now && (!tables || had[tables - 1] != now)) {
+            assert_true(tables < MOST);
+            had[tables++] = now;
+        }
+    }
+    assert_true(tables >= 3);
+    for (size_t i = 0; i + 1 < tables; i++) assert_true(event_about(id, GOMAP_EV_RETIRE, had[i], 0) >= 1);
+    assert_int_equal(event_about(id, GOMAP_EV_FREE, 0, 0), 0);
+    gomap_free(m);
+    assert_true(event_about(id, GOMAP_EV_RETIRE, had[tables - 1], 0) >= 1);
+    assert_int_equal(event_about(id, GOMAP_EV_FREE, ENTRIES, handle), 1);
+}
+
 /* `moved` against an oracle: entries whose slot address changed while a walk ran. */
 static void test_moved_counts_moves(void **st) {
     (void)st;
@@ -185,6 +224,7 @@ int main(void) {
         cmocka_unit_test(test_string_bytes),
         cmocka_unit_test(test_cell_bytes),
         cmocka_unit_test(test_counters_match_events),
+        cmocka_unit_test(test_memory_given_up_is_recorded),
         cmocka_unit_test(test_moved_counts_moves),
         cmocka_unit_test(test_registry_counters),
     };

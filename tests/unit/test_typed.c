@@ -135,6 +135,76 @@ static void test_strings_and_structs(void **st) {
     gomap_free(p);
 }
 
+/* Inlined iteration of texts, with values in slots and out of line, while entries go: each once, deleted ones never. */
+static void test_strings_iterated_while_deleting(void **st) {
+    (void)st;
+    enum { N = 3000 };
+    char s[32];
+    for (int stable = 0; stable < 2; stable++) {
+        gomap *m;
+        gomap_config c = GOMAP_CONFIG(0, 0);
+        c.values = stable ? GOMAP_VALUES_STABLE : GOMAP_VALUES_INLINE;
+        assert_int_equal(strmap_new_with(c, &m), GOMAP_OK);
+        for (uint32_t i = 0; i < N; i++) {
+            snprintf(s, sizeof s, "a longer key %u", i);
+            assert_int_equal(strmap_put_s(m, s, i), GOMAP_OK);
+        }
+        bool gone[N] = {false}, seen[N] = {false};
+        uint64_t left = N;
+        strmap_iter it;
+        for (strmap_iter_init(&it, m); strmap_iter_next(&it);) {
+            uint32_t v = *it.value, other = (uint32_t)t_below(N);
+            snprintf(s, sizeof s, "a longer key %u", v);
+            assert_int_equal(it.key.len, strlen(s));
+            assert_memory_equal(it.key.ptr, s, it.key.len);
+            assert_false(seen[v] || gone[v]);
+            seen[v] = true;
+            if (v % 3 == 0) {
+                assert_true(strmap_iter_delete(&it, m));
+                gone[v] = true, left--;
+            } else if (v % 3 == 1 && !gone[other]) {
+                snprintf(s, sizeof s, "a longer key %u", other);
+                assert_true(strmap_delete_s(m, s));
+                gone[other] = true, left--;
+            }
+        }
+        for (uint32_t i = 0; i < N; i++) assert_true(seen[i] || gone[i]);
+        assert_int_equal(gomap_len(m), left);
+        T_VERIFY(m);
+        gomap_free(m);
+    }
+}
+
+/* Texts about the lengths that have a lookup of their own, 16 to 32: found, and told from all that differ in one byte. */
+static void test_strings_of_all_lengths(void **st) {
+    (void)st;
+    enum { MOST = 40, SAME = 60 }; /* texts a length: groups overflow */
+    for (int hashing = GOMAP_HASHING_AUTO; hashing <= GOMAP_HASHING_PORTABLE; hashing++) {
+        gomap *m;
+        gomap_config c = GOMAP_CONFIG(0, 0);
+        c.hashing = hashing;
+        assert_int_equal(strmap_new_with(c, &m), GOMAP_OK);
+        char text[MOST];
+        for (uint32_t n = 1; n <= MOST; n++)
+            for (uint32_t i = 0; i < SAME; i++) {
+                memset(text, 'a', sizeof text);
+                text[i % n] = (char)('b' + i / n);
+                gomap_str key = {text, n};
+                assert_int_equal(strmap_put(m, key, n), GOMAP_OK);
+                assert_int_equal(*strmap_get(m, key), n);
+                for (uint32_t at = 0; at < n; at++) {
+                    text[at] ^= 0x40;
+                    assert_null(strmap_get(m, key));
+                    assert_false(strmap_delete(m, key));
+                    text[at] ^= 0x40;
+                }
+            }
+        assert_int_equal(gomap_len(m), MOST * SAME);
+        T_VERIFY(m);
+        gomap_free(m);
+    }
+}
+
 static void test_names_and_refusals(void **st) {
     (void)st;
     gomap *m;
@@ -160,6 +230,8 @@ int main(void) {
         cmocka_unit_test(test_at_inserts_zeros_once),
         cmocka_unit_test(test_widths),
         cmocka_unit_test(test_strings_and_structs),
+        cmocka_unit_test(test_strings_iterated_while_deleting),
+        cmocka_unit_test(test_strings_of_all_lengths),
         cmocka_unit_test(test_names_and_refusals),
     };
     return t_run("typed", tests, sizeof tests / sizeof *tests);
