@@ -164,6 +164,7 @@ static void look_through(struct ms_rec *r) {
     ms_snapshot_free(&last);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct input in = {data, len};
     struct ms_rec r;

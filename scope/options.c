@@ -156,8 +156,7 @@ void ms_help(FILE *f, const struct ms_verb *verb) {
           "usage: mapscope VERB [TARGET] [MAP] [options]\n\n",
           f);
     for (size_t i = 0; i < ms_verb_count; i++) {
-        const struct ms_verb *v = &ms_verbs[i];
-        fprintf(f, "  %-8s %-11s %s\n", v->name, v->arguments, v->summary);
+        fprintf(f, "  %-11s %s\n", ms_verbs[i].name, ms_verbs[i].summary);
     }
     fputs("\nTARGET is a PID, the name of a process, core:FILE[,EXE]: a core file and, if it\n"
           "is not where the core says, its program, or rec:FILE[@TIME]: a recording.  MAP\n"

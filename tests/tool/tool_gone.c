@@ -67,6 +67,7 @@ typedef pid_t event_fn(struct tk_target *t, long k);
 static long at_every_read(const char *verb, const char *map, event_fn *event, long step, int code,
                           const char *word) {
     long done = 0;
+    if (tk_sanitized()) step *= 3; /* every one is for the plain tool, which is as exact and ten times as fast */
     for (long k = 1; k < READS_MAX; k += step) {
         struct tk_target t;
         struct paused p;
