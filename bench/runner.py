@@ -59,7 +59,7 @@ OPS = {
     "erase": ("erase", "all"), "churn": ("churn", "pair"), "iterate": ("iter.", ""), "rss": ("RSS", "bytes"),
 }
 RIVALS = ("boost+aes", "boost")  # the summaries compare gomap with these
-WORK, QUICK_WORK = 1000000, 100000  # least number of operations in what is timed
+WORK, QUICK_WORK = 1000000, 30000  # least number of operations in what is timed
 PINNED_TO = max(os.sched_getaffinity(0))  # interrupts tend to go to the first processor
 
 

@@ -6,6 +6,8 @@
  */
 #include "runner.h"
 
+#include "beside.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -136,23 +138,9 @@ static void serve(int fd, char **argv) {
 /* ---- mapscope ---------------------------------------------------------------------------------- */
 
 int ms_runner_start(struct ms_runner *r, char **argv, struct ms_error *err) {
-    int pair[2];
-    r->fd = -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-        return ms_fail(err, MS_INTERNAL, "socketpair: %s", strerror(errno));
-    r->pid = fork();
-    if (r->pid == 0) {
-        close(pair[0]);
-        serve(pair[1], argv);
-    }
-    close(pair[1]);
-    if (r->pid < 0) {
-        close(pair[0]);
-        return ms_fail(err, MS_INTERNAL, "the process that runs commands cannot be started: %s",
-                       strerror(errno));
-    }
-    r->fd = pair[0];
-    return MS_OK;
+    r->pid = ms_fork_beside(SOCK_SEQPACKET, "runs commands", &r->fd, err);
+    if (r->pid == 0) serve(r->fd, argv);
+    return r->pid < 0 ? MS_INTERNAL : MS_OK;
 }
 
 static int ask(struct ms_runner *r, const struct request *q, struct ms_error *err) {

@@ -1,6 +1,8 @@
 /* freeze.c - the keeper as mapscope sees it: started, asked, ended. */
 #include "freeze.h"
 
+#include "../beside.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,23 +10,9 @@
 #include <unistd.h>
 
 int ms_keeper_start(struct ms_keeper *k, struct ms_error *err) {
-    int pair[2];
-    k->fd = -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-        return ms_fail(err, MS_INTERNAL, "socketpair: %s", strerror(errno));
-    k->pid = fork();
-    if (k->pid == 0) {
-        close(pair[0]);
-        ms_keeper_serve(pair[1]);
-    }
-    close(pair[1]);
-    if (k->pid < 0) {
-        close(pair[0]);
-        return ms_fail(err, MS_INTERNAL, "the process that holds the target cannot be started: %s",
-                       strerror(errno));
-    }
-    k->fd = pair[0];
-    return MS_OK;
+    k->pid = ms_fork_beside(SOCK_SEQPACKET, "holds the target", &k->fd, err);
+    if (k->pid == 0) ms_keeper_serve(k->fd);
+    return k->pid < 0 ? MS_INTERNAL : MS_OK;
 }
 
 static int take(struct ms_keeper *k, void *out, size_t len, struct ms_error *err) {

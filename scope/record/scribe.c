@@ -15,6 +15,7 @@
  */
 #include "schema.h"
 
+#include "../beside.h"
 #include "../sandbox.h"
 
 #include <errno.h>
@@ -57,24 +58,13 @@ static int make_file(const char *path, struct ms_error *err) {
 
 int ms_scribe_start(struct ms_scribe *s, const char *path, const struct ms_rec_bounds *bounds,
                     struct ms_error *err) {
-    int pair[2], status = make_file(path, err);
+    int status = make_file(path, err);
     struct ms_rec_reply ready;
     *s = (struct ms_scribe){.fd = -1, .bounds = *bounds};
     if (status) return status;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-        return ms_fail(err, MS_INTERNAL, "socketpair: %s", strerror(errno));
-    s->pid = fork();
-    if (s->pid == 0) {
-        close(pair[0]);
-        ms_scribe_serve(pair[1], path, bounds);
-    }
-    close(pair[1]);
-    if (s->pid < 0) {
-        close(pair[0]);
-        return ms_fail(err, MS_INTERNAL, "the process that writes the recording cannot be started: %s",
-                       strerror(errno));
-    }
-    s->fd = pair[0];
+    s->pid = ms_fork_beside(SOCK_STREAM, "writes the recording", &s->fd, err);
+    if (s->pid == 0) ms_scribe_serve(s->fd, path, bounds);
+    if (s->pid < 0) return MS_INTERNAL;
     return hear(s, &ready, err);
 }
 
