@@ -7,11 +7,8 @@
 #include "footprint.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -77,15 +74,10 @@ void ms_footprint_parse(FILE *f, struct ms_footprint *out) {
 }
 
 int ms_footprint_load(struct ms_process *p, struct ms_footprint *out, struct ms_error *err) {
-    int fd = openat(p->dir_fd, "smaps", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+    FILE *f;
+    int status = ms_process_text(p, "smaps", &f, err);
     *out = (struct ms_footprint){0};
-    if (!f) {
-        int error = errno;
-        if (fd >= 0) close(fd);
-        return ms_fail(err, error == EACCES || error == EPERM ? MS_PERMISSION : MS_GONE,
-                       "process %d (%s): smaps: %s", p->pid, p->comm, strerror(error));
-    }
+    if (status) return status;
     ms_footprint_parse(f, out);
     fclose(f);
     if (out->all.mappings == 0) return ms_fail(err, MS_GONE, "process %d (%s) has ended", p->pid, p->comm);

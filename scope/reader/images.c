@@ -10,7 +10,6 @@
  */
 #include "core.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,16 +71,9 @@ static void take_line(struct ms_images *out, char *line) {
 int ms_images_load(struct ms_process *p, struct ms_images *out, struct ms_error *err) {
     *out = (struct ms_images){0};
     if (p->core) return ms_core_images(p->core, out), MS_OK;
-    int fd = openat(p->dir_fd, "maps", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
-    if (!f) {
-        int error = errno;
-        if (fd >= 0) close(fd);
-        if (error == EACCES || error == EPERM)
-            return ms_fail(err, MS_PERMISSION, "process %d (%s): maps: %s: needs CAP_SYS_PTRACE", p->pid,
-                           p->comm, strerror(error));
-        return ms_fail(err, MS_GONE, "process %d (%s) ended: maps: %s", p->pid, p->comm, strerror(error));
-    }
+    FILE *f;
+    int status = ms_process_text(p, "maps", &f, err);
+    if (status) return status;
     char *line = NULL;
     size_t room = 0;
     while (getline(&line, &room, f) > 0) take_line(out, line);

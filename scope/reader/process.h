@@ -6,6 +6,7 @@
 #include "reader.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct ms_core; /* core.h */
@@ -45,6 +46,10 @@ size_t ms_process_all(int **out);
 
 /* Processes called name: by comm, file name of the program, or of argv[0]. */
 size_t ms_process_named(const char *name, int **out);
+
+/* Open a text file of its folder below /proc ("maps", "smaps"); the caller closes it.  MS_PERMISSION; MS_GONE.
+ * (procfile.c) */
+int ms_process_text(const struct ms_process *p, const char *name, FILE **out, struct ms_error *err);
 
 /* A file, or part of it, mapped in a process. */
 struct ms_mapping {

@@ -6,12 +6,9 @@
 
 #include "core.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAPPINGS_MOST = 1 << 21 };
 
@@ -34,14 +31,9 @@ static void take_line(struct ms_regions *out, char *line) {
 }
 
 static int load_live(struct ms_process *p, struct ms_regions *out, struct ms_error *err) {
-    int fd = openat(p->dir_fd, "maps", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
-    if (!f) {
-        int error = errno;
-        if (fd >= 0) close(fd);
-        return ms_fail(err, error == EACCES || error == EPERM ? MS_PERMISSION : MS_GONE,
-                       "process %d (%s): maps: %s", p->pid, p->comm, strerror(error));
-    }
+    FILE *f;
+    int status = ms_process_text(p, "maps", &f, err);
+    if (status) return status;
     char *line = NULL;
     size_t room = 0;
     while (getline(&line, &room, f) > 0) take_line(out, line);

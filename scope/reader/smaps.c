@@ -5,12 +5,9 @@
  */
 #include "smaps.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static uint64_t kib_of(const char *line, const char *name) {
     size_t len = strlen(name);
@@ -32,18 +29,13 @@ static void take_line(const char *line, struct ms_smap **all, size_t *n, size_t 
 }
 
 int ms_smaps_load(struct ms_process *p, struct ms_smap **out, size_t *n, struct ms_error *err) {
-    int fd = openat(p->dir_fd, "smaps", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+    FILE *f;
+    int status = ms_process_text(p, "smaps", &f, err);
     char *line = NULL;
     size_t len = 0, room = 0;
     *out = NULL;
     *n = 0;
-    if (!f) {
-        int why = errno;
-        if (fd >= 0) close(fd);
-        return ms_fail(err, why == EACCES || why == EPERM ? MS_PERMISSION : MS_GONE,
-                       "process %d (%s): smaps: %s", p->pid, p->comm, strerror(why));
-    }
+    if (status) return status;
     while (getline(&line, &len, f) > 0) take_line(line, out, n, &room);
     free(line);
     fclose(f);

@@ -11,7 +11,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,16 +103,9 @@ static void take_line(struct ms_writables *w, const struct sps *all, const char 
 
 static int load_live(struct ms_process *p, struct ms_writables *out, const struct sps *all,
                      struct ms_error *err) {
-    int fd = openat(p->dir_fd, "maps", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
-    if (!f) {
-        int error = errno;
-        if (fd >= 0) close(fd);
-        if (error == EACCES || error == EPERM)
-            return ms_fail(err, MS_PERMISSION, "process %d (%s): maps: %s: needs CAP_SYS_PTRACE", p->pid,
-                           p->comm, strerror(error));
-        return ms_fail(err, MS_GONE, "process %d (%s) ended: maps: %s", p->pid, p->comm, strerror(error));
-    }
+    FILE *f;
+    int status = ms_process_text(p, "maps", &f, err);
+    if (status) return status;
     char *line = NULL;
     size_t room = 0;
     while (getline(&line, &room, f) > 0) take_line(out, all, line);
