@@ -19,6 +19,7 @@
  * grow while it is filled; their expected number is part of the figure.
  */
 #include "go_map.h"
+#include "look.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,9 +31,6 @@ enum {
     TABLE_SLOTS_MOST = 1024,
     CONTROL_BYTES = 8,
     CLEAR_SEQ = 40, /* in the header: how often it was cleared */
-    CHUNK_BYTES = 1 << 20,
-    RESTARTS = 3,
-    GROUPS_MOST = 4096,
     TRIES = 60,
     TOGETHER_MOST = 64, /* tables of a map that is read together with others */
 };
@@ -371,7 +369,6 @@ enum ms_read ms_go_swiss_load(struct ms_reader *r, struct ms_go_header *at, size
 
 /* ---- looking at groups -------------------------------------------------------------------------- */
 
-enum scan { SCAN_OK, SCAN_GONE, SCAN_CHANGED };
 typedef void (*group_fn)(void *ctx, uint64_t index, uint64_t addr, const uint8_t *control);
 
 struct look {
@@ -395,51 +392,48 @@ static int begin(struct look *k, struct ms_reader *r, const struct ms_map *m, st
                    rc == MS_READ_OK ? k->doubt : "header");
 }
 
+/* A run of groups of one table, whose first is number `index` of the map's. */
+struct run {
+    struct look *k;
+    const struct table *t;
+    uint64_t index;
+    group_fn fn;
+    void *ctx;
+};
+
 /* Is the table still the one that was read?  Counts entries that came or went. */
-static enum scan table_again(struct look *k, const struct table *t) {
+static enum ms_look table_again(struct look *k, const struct table *t) {
     uint8_t raw[TABLE_BYTES];
-    if (!t->addr) return SCAN_OK;
+    if (!t->addr) return MS_LOOK_OK;
     enum ms_read rc = ms_read(k->r, t->addr, raw, sizeof raw);
-    if (rc == MS_READ_GONE) return SCAN_GONE;
-    if (rc != MS_READ_OK || ms_go_u64(raw + 16) != t->groups_at || ms_go_u64(raw + 8) == UINT64_MAX)
-        return SCAN_CHANGED;
+    if (rc != MS_READ_OK) return ms_look_read(rc);
+    if (ms_go_u64(raw + 16) != t->groups_at || ms_go_u64(raw + 8) == UINT64_MAX) return MS_LOOK_CHANGED;
     k->moved += (uint64_t)labs((long)ms_go_u16(raw) - (long)t->used);
-    return SCAN_OK;
+    return MS_LOOK_OK;
 }
 
-/* Groups [from, to) of one table, the first of them number `index` of the map. */
-static enum scan scan_table(struct look *k, const struct table *t, uint64_t from, uint64_t to, uint64_t index,
-                            group_fn fn, void *ctx) {
-    uint64_t size = k->s->group_size, most = CHUNK_BYTES / size;
-    uint8_t *buf = ms_alloc((size_t)(ms_min(to - from, most) * size));
-    enum scan rc = SCAN_OK;
-    for (uint64_t at = from; at < to && rc == SCAN_OK;) {
-        uint64_t n = ms_min(to - at, most);
-        enum ms_read got = ms_read(k->r, t->groups_at + at * size, buf, (size_t)(n * size));
-        if (got != MS_READ_OK) rc = got == MS_READ_GONE ? SCAN_GONE : SCAN_CHANGED;
-        for (uint64_t i = 0; rc == SCAN_OK && i < n; i++)
-            fn(ctx, index + (at - from) + i, t->groups_at + (at + i) * size, buf + i * size);
-        at += n;
-    }
-    free(buf);
-    return rc == SCAN_OK ? table_again(k, t) : rc;
+static enum ms_look add_units(void *look, uint64_t first, uint64_t n, const uint8_t *units, void *ctx) {
+    const struct run *run = look;
+    uint64_t size = run->k->s->group_size;
+    (void)ctx;
+    for (uint64_t i = 0; i < n; i++, units += size)
+        run->fn(run->ctx, run->index + first + i, run->t->groups_at + (first + i) * size, units);
+    return MS_LOOK_OK;
 }
 
-static enum scan scan(struct look *k, uint64_t first, uint64_t count, group_fn fn, void *ctx) {
+static enum ms_look look_at(struct look *k, uint64_t first, uint64_t count, group_fn fn, void *ctx) {
     uint64_t base = 0, end = first + count;
-    enum scan rc = SCAN_OK;
-    for (size_t i = 0; i < k->w.tables && rc == SCAN_OK && base < end; base += k->w.table[i++].groups) {
+    enum ms_look rc = MS_LOOK_OK;
+    for (size_t i = 0; i < k->w.tables && rc == MS_LOOK_OK && base < end; base += k->w.table[i++].groups) {
         const struct table *t = &k->w.table[i];
         if (base + t->groups <= first) continue;
+        struct run run = {k, t, base, fn, ctx};
+        const struct ms_units u = {k->r, t->groups_at, k->s->group_size, NULL, &run};
         uint64_t from = first > base ? first - base : 0, to = ms_min(t->groups, end - base);
-        rc = scan_table(k, t, from, to, base + from, fn, ctx);
+        rc = ms_look_at(&u, from, to - from, add_units, NULL);
+        if (rc == MS_LOOK_OK) rc = table_again(k, t);
     }
     return rc;
-}
-
-static int scan_error(enum scan rc, struct ms_error *err) {
-    if (rc == SCAN_GONE) return ms_fail(err, MS_GONE, "the process ended while a table was read");
-    return ms_fail(err, MS_UNCERTAIN, "tables were replaced each time they were read: try again");
 }
 
 static int need_type(const struct ms_map *m, struct ms_error *err) {
@@ -457,36 +451,28 @@ static unsigned live_in(const uint8_t *control) {
 static void add_cell(void *ctx, uint64_t index, uint64_t addr, const uint8_t *control) {
     struct ms_cells *c = ctx;
     (void)addr;
-    c->live[(index - c->first) / c->per_cell] += live_in(control);
+    c->live[ms_cell_of(c, index)] += live_in(control);
 }
 
 static int cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
                  uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out, uint64_t *bound,
                  struct ms_error *err) {
-    enum scan rc = SCAN_CHANGED;
+    enum ms_look rc = MS_LOOK_CHANGED;
     (void)s;
     *out = (struct ms_cells){0};
     *bound = 0;
     int status = other ? MS_OK : need_type(m, err);
     if (status || other) return status; /* tables grow whole: there is no second array */
-    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+    for (int i = 0; i < MS_LOOK_TRIES && rc == MS_LOOK_CHANGED; i++) {
         struct look k;
-        ms_cells_free(out);
         status = begin(&k, r, m, err);
-        if (status) return status;
-        if (first >= k.w.groups) return drop(&k.w), MS_OK;
-        out->first = first;
-        out->group_slots = MS_GO_GROUP_SLOTS;
-        out->groups = ms_min(count, k.w.groups - first);
-        out->per_cell = (out->groups + max_cells - 1) / max_cells;
-        out->count = (size_t)((out->groups + out->per_cell - 1) / out->per_cell);
-        out->live = ms_alloc(out->count * sizeof *out->live);
-        out->area = ms_alloc(out->count); /* MS_AREA_PLAIN */
-        rc = scan(&k, first, out->groups, add_cell, out);
+        if (status) return ms_cells_free(out), status;
+        bool any = ms_cells_room(out, first, count, k.w.groups, MS_GO_GROUP_SLOTS, max_cells);
+        rc = any ? look_at(&k, first, out->groups, add_cell, out) : MS_LOOK_OK;
         *bound = k.moved;
         drop(&k.w);
     }
-    return rc == SCAN_OK ? MS_OK : (ms_cells_free(out), scan_error(rc, err));
+    return rc == MS_LOOK_OK ? MS_OK : (ms_cells_free(out), ms_look_error(rc, err));
 }
 
 struct group_sink {
@@ -504,33 +490,24 @@ static void add_group(void *ctx, uint64_t index, uint64_t addr, const uint8_t *c
 
 static int groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
                   uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err) {
-    enum scan rc = SCAN_CHANGED;
+    enum ms_look rc = MS_LOOK_CHANGED;
     (void)s;
     *out = NULL;
     *n = 0;
     int status = need_type(m, err);
-    for (int i = 0; status == MS_OK && i < RESTARTS && rc == SCAN_CHANGED; i++) {
+    for (int i = 0; status == MS_OK && i < MS_LOOK_TRIES && rc == MS_LOOK_CHANGED; i++) {
         struct look k;
-        free(*out);
-        *out = NULL;
         status = begin(&k, r, m, err);
-        if (status) return status;
-        uint64_t has = k.w.groups;
-        if (first >= has) {
-            drop(&k.w);
-            return ms_fail(err, MS_USAGE, "no group %llu: the table has %llu groups",
-                           (unsigned long long)first, (unsigned long long)has);
-        }
-        *n = (size_t)ms_min(ms_min(count, GROUPS_MOST), has - first);
-        struct group_sink sink = {ms_alloc(*n * sizeof **out), first};
-        *out = sink.group;
-        rc = scan(&k, first, *n, add_group, &sink);
+        if (status) break;
+        status = ms_groups_room(out, n, first, count, k.w.groups, err);
+        struct group_sink sink = {*out, first};
+        if (status == MS_OK) rc = look_at(&k, first, *n, add_group, &sink);
         drop(&k.w);
     }
-    if (status || rc == SCAN_OK) return status;
+    if (status == MS_OK && rc == MS_LOOK_OK) return MS_OK;
     free(*out);
     *out = NULL;
-    return scan_error(rc, err);
+    return status ? status : ms_look_error(rc, err);
 }
 
 static void add_histogram(void *ctx, uint64_t index, uint64_t addr, const uint8_t *control) {
@@ -572,19 +549,19 @@ static int detail_head(struct ms_reader *r, const struct ms_map *m, struct ms_de
 
 static int detail(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, struct ms_detail *out,
                   struct ms_error *err) {
-    enum scan rc = SCAN_CHANGED;
-    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+    enum ms_look rc = MS_LOOK_CHANGED;
+    for (int i = 0; i < MS_LOOK_TRIES && rc == MS_LOOK_CHANGED; i++) {
         struct look k;
         if (i) ms_detail_free(out);
         int status = detail_of(r, s, m, &k, out, err);
         if (status) return status;
         bool known = k.s && k.s->group_size;
-        rc = known ? scan(&k, 0, k.w.groups, add_histogram, out) : SCAN_OK;
-        out->histograms_complete = known && rc == SCAN_OK;
+        rc = known ? look_at(&k, 0, k.w.groups, add_histogram, out) : MS_LOOK_OK;
+        out->histograms_complete = known && rc == MS_LOOK_OK;
         out->error_bound = k.moved;
         drop(&k.w);
     }
-    return rc == SCAN_GONE ? scan_error(rc, err) : MS_OK;
+    return rc == MS_LOOK_GONE ? ms_look_error(rc, err) : MS_OK;
 }
 
 static int resident(struct ms_reader *r, struct ms_snapshot *s, struct ms_map *m, struct ms_error *err) {

@@ -10,11 +10,12 @@
  *                            positions < split, lo_ngroups        positions >= split, ngroups
  */
 #include "gomap_raw.h"
+#include "look.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_GROUPS = 16384, LEVELS_MAX = 64, NODES_MAX = 1 << 20, RING_MAX = 1 << 16, RESTARTS = 3 };
+enum { LEVELS_MAX = 64, NODES_MAX = 1 << 20, RING_MAX = 1 << 16 };
 /* 32 GiB of metadata, 10^10 entries: what claims more would only cost time. */
 #define GROUPS_LOOK_MAX (UINT64_C(1) << 31)
 /* Address space whose pages are looked up per map: half a million reads of pagemap. */
@@ -32,11 +33,6 @@ struct look {
     enum ms_certainty sure;
     const char *doubt;
 };
-
-enum scan { SCAN_OK, SCAN_GONE, SCAN_CHANGED };
-
-/* Called for each chunk of metadata, in order: groups [first, first + n). */
-typedef enum scan (*chunk_fn)(struct look *look, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx);
 
 static uint64_t group_of(uint64_t pos, uint64_t groups) {
     return (uint64_t)(((unsigned __int128)pos * groups) >> 64);
@@ -107,54 +103,37 @@ static bool walked(const struct look *k, uint64_t a, uint64_t b, uint64_t first,
     return false;
 }
 
-/* Look at the header again after a chunk.  SCAN_OK: the chunk stands; *again: read it once more. */
-static enum scan look_again(struct look *k, uint64_t first, uint64_t n, bool *again) {
+static enum ms_look look_again(void *look, uint64_t first, uint64_t n, bool *reread) {
+    struct look *k = look;
     struct gomap m;
     struct gomap_side side;
-    *again = false;
     enum ms_read rc = ms_read(k->r, k->raw.addr, &m, sizeof m);
-    if (rc == MS_READ_GONE) return SCAN_GONE;
-    if (rc != MS_READ_OK || m.cookie != GOMAP_COOKIE || m.id != k->raw.m.id) return SCAN_CHANGED;
+    if (rc != MS_READ_OK) return ms_look_read(rc);
+    if (m.cookie != GOMAP_COOKIE || m.id != k->raw.m.id) return MS_LOOK_CHANGED;
     note_header(k, &m);
-    if (m.seq == k->raw.m.seq) return SCAN_OK;
+    if (m.seq == k->raw.m.seq) return MS_LOOK_OK;
     if (m.side != k->raw.m.side || m.meta != k->raw.m.meta || m.ngroups != k->raw.m.ngroups)
-        return SCAN_CHANGED;
+        return MS_LOOK_CHANGED;
     if (m.side) {
         rc = ms_read(k->r, (uintptr_t)m.side, &side, sizeof side);
-        if (rc == MS_READ_GONE) return SCAN_GONE;
-        if (rc != MS_READ_OK || side.walk != k->raw.side.walk || side.lo_ngroups != k->raw.side.lo_ngroups)
-            return SCAN_CHANGED;
+        if (rc != MS_READ_OK) return ms_look_read(rc);
+        if (side.walk != k->raw.side.walk || side.lo_ngroups != k->raw.side.lo_ngroups) return MS_LOOK_CHANGED;
         k->moves = side.moves;
     }
-    *again = m.split != k->split && walked(k, k->split, m.split, first, first + n - 1);
+    *reread = m.split != k->split && walked(k, k->split, m.split, first, first + n - 1);
     k->split = m.split;
-    return SCAN_OK;
+    return MS_LOOK_OK;
 }
 
 /* The last look, when the chains have been read too: what moved meanwhile counts. */
-static enum scan settle(struct look *k) {
-    bool again;
-    return look_again(k, 0, 1, &again);
+static enum ms_look settle(struct look *k) {
+    bool reread;
+    return look_again(k, 0, 1, &reread);
 }
 
-static enum scan scan(struct look *k, uint64_t first, uint64_t count, chunk_fn fn, void *ctx) {
-    uint8_t *meta = ms_alloc((size_t)ms_min(count, CHUNK_GROUPS) * 16);
-    enum scan rc = SCAN_OK;
-    for (uint64_t at = first, end = first + count; at < end && rc == SCAN_OK;) {
-        uint64_t n = ms_min(end - at, CHUNK_GROUPS);
-        bool again = true;
-        for (int tries = 0; again && tries < 3 && rc == SCAN_OK; tries++) {
-            enum ms_read got = ms_read(k->r, k->g.meta + at * 16, meta, n * 16);
-            if (got != MS_READ_OK)
-                rc = got == MS_READ_GONE ? SCAN_GONE : SCAN_CHANGED;
-            else
-                rc = look_again(k, at, n, &again);
-        }
-        if (rc == SCAN_OK) rc = fn(k, at, n, meta, ctx);
-        at += n;
-    }
-    free(meta);
-    return rc;
+static enum ms_look look_at(struct look *k, uint64_t first, uint64_t count, ms_units_fn *fn, void *ctx) {
+    const struct ms_units u = {k->r, k->g.meta, 16, look_again, k};
+    return ms_look_at(&u, first, count, fn, ctx);
 }
 
 static unsigned live_in(const uint8_t *group, unsigned slots) {
@@ -170,45 +149,33 @@ static unsigned live_at(const struct look *k, uint64_t g, const uint8_t *group) 
 
 /* ---- cells ------------------------------------------------------------------------------------- */
 
-static enum scan add_cells(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+static enum ms_look add_cells(void *look, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+    const struct look *k = look;
     struct ms_cells *c = ctx;
     for (uint64_t i = 0; i < n; i++) {
-        size_t cell = (size_t)((first + i - c->first) / c->per_cell);
+        size_t cell = ms_cell_of(c, first + i);
         c->live[cell] += live_at(k, first + i, meta + 16 * i);
         if ((first + i - c->first) % c->per_cell == 0) c->area[cell] = (uint8_t)area_of(k, first + i);
     }
-    return SCAN_OK;
-}
-
-static int scan_error(enum scan rc, struct ms_error *err) {
-    if (rc == SCAN_GONE) return ms_fail(err, MS_GONE, "the process ended while a table was read");
-    return ms_fail(err, MS_UNCERTAIN, "the table was replaced each time it was read: try again");
+    return MS_LOOK_OK;
 }
 
 static int cells(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, bool other,
                    uint64_t first, uint64_t count, size_t max_cells, struct ms_cells *out, uint64_t *bound,
                    struct ms_error *err) {
-    enum scan rc = SCAN_CHANGED;
+    enum ms_look rc = MS_LOOK_CHANGED;
     (void)s;
     *out = (struct ms_cells){0};
     *bound = 0;
-    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+    for (int i = 0; i < MS_LOOK_TRIES && rc == MS_LOOK_CHANGED; i++) {
         struct look k;
-        ms_cells_free(out);
         int status = begin(&k, r, m, other, err);
-        if (status) return status;
-        if (first >= k.g.groups) return MS_OK; /* nothing there */
-        out->first = first;
-        out->group_slots = k.g.group_slots;
-        out->groups = ms_min(count, k.g.groups - first);
-        out->per_cell = (out->groups + max_cells - 1) / max_cells;
-        out->count = (size_t)((out->groups + out->per_cell - 1) / out->per_cell);
-        out->live = ms_alloc(out->count * sizeof *out->live);
-        out->area = ms_alloc(out->count);
-        rc = scan(&k, first, out->groups, add_cells, out);
+        if (status) return ms_cells_free(out), status;
+        if (!ms_cells_room(out, first, count, k.g.groups, k.g.group_slots, max_cells)) return MS_OK;
+        rc = look_at(&k, first, out->groups, add_cells, out);
         *bound = error_bound(&k);
     }
-    return rc == SCAN_OK ? MS_OK : (ms_cells_free(out), scan_error(rc, err));
+    return rc == MS_LOOK_OK ? MS_OK : (ms_cells_free(out), ms_look_error(rc, err));
 }
 
 /* ---- groups ------------------------------------------------------------------------------------ */
@@ -218,8 +185,9 @@ struct group_sink {
     uint64_t first;
 };
 
-static enum scan add_groups(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
-    struct group_sink *sink = ctx;
+static enum ms_look add_groups(void *look, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+    const struct look *k = look;
+    const struct group_sink *sink = ctx;
     for (uint64_t i = 0; i < n; i++) {
         struct ms_group *g = &sink->group[first + i - sink->first];
         g->index = first + i;
@@ -232,47 +200,41 @@ static enum scan add_groups(struct look *k, uint64_t first, uint64_t n, const ui
         g->slots_at = k->g.slots + (first + i) * k->g.group_slots * k->raw.desc.slot_size;
         uintptr_t link = 0;
         if (k->g.links && ms_read(k->r, k->g.links + g->index / 4 * 8, &link, sizeof link) == MS_READ_GONE)
-            return SCAN_GONE;
+            return MS_LOOK_GONE;
         g->stash_link = link & 1;
         uint64_t node = link & ~(uintptr_t)1;
         g->chain_nodes = g->chain_entries = 0;
         for (int level = 0; node && level < LEVELS_MAX; level++) {
             struct gomap_node nd;
             enum ms_read rc = ms_read(k->r, node, &nd, sizeof nd);
-            if (rc == MS_READ_GONE) return SCAN_GONE;
+            if (rc == MS_READ_GONE) return MS_LOOK_GONE;
             if (rc != MS_READ_OK) break;
             g->chain_nodes++;
             g->chain_entries += live_in(nd.tag, GOMAP_NODE_SLOTS);
             node = (uintptr_t)nd.next;
         }
     }
-    return SCAN_OK;
+    return MS_LOOK_OK;
 }
 
 static int groups(struct ms_reader *r, struct ms_snapshot *s, const struct ms_map *m, uint64_t first,
                     uint64_t count, struct ms_group **out, size_t *n, struct ms_error *err) {
-    enum scan rc = SCAN_CHANGED;
+    enum ms_look rc = MS_LOOK_CHANGED;
+    int status = MS_OK;
     (void)s;
     *out = NULL;
     *n = 0;
-    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+    for (int i = 0; i < MS_LOOK_TRIES && rc == MS_LOOK_CHANGED && status == MS_OK; i++) {
         struct look k;
-        free(*out);
-        *out = NULL;
-        int status = begin(&k, r, m, false, err);
-        if (status) return status;
-        if (first >= k.g.groups)
-            return ms_fail(err, MS_USAGE, "no group %llu: the table has %llu groups",
-                           (unsigned long long)first, (unsigned long long)k.g.groups);
-        *n = (size_t)ms_min(ms_min(count, 4096), k.g.groups - first);
-        struct group_sink sink = {ms_alloc(*n * sizeof **out), first};
-        *out = sink.group;
-        rc = scan(&k, first, *n, add_groups, &sink);
+        status = begin(&k, r, m, false, err);
+        if (status == MS_OK) status = ms_groups_room(out, n, first, count, k.g.groups, err);
+        struct group_sink sink = {*out, first};
+        if (status == MS_OK) rc = look_at(&k, first, *n, add_groups, &sink);
     }
-    if (rc == SCAN_OK) return MS_OK;
+    if (status == MS_OK && rc == MS_LOOK_OK) return MS_OK;
     free(*out);
     *out = NULL;
-    return scan_error(rc, err);
+    return status ? status : ms_look_error(rc, err);
 }
 
 /* ---- histograms -------------------------------------------------------------------------------- */
@@ -283,7 +245,7 @@ struct histo {
 };
 
 /* Lengths of the chains of quads [first, first + n), level by level: one batch of reads a level. */
-static enum scan add_chains(struct look *k, uint64_t first, uint64_t n, struct histo *h) {
+static enum ms_look add_chains(struct look *k, uint64_t first, uint64_t n, struct histo *h) {
     uintptr_t *link = ms_alloc(n * sizeof *link);
     struct ms_batch_item *item = ms_alloc(n * sizeof *item);
     struct gomap_node *node = ms_alloc(n * sizeof *node);
@@ -326,10 +288,11 @@ static enum scan add_chains(struct look *k, uint64_t first, uint64_t n, struct h
     free(item);
     free(node);
     free(length);
-    return rc == MS_READ_OK ? SCAN_OK : rc == MS_READ_GONE ? SCAN_GONE : SCAN_CHANGED;
+    return rc == MS_READ_OK ? MS_LOOK_OK : rc == MS_READ_GONE ? MS_LOOK_GONE : MS_LOOK_CHANGED;
 }
 
-static enum scan add_histograms(struct look *k, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+static enum ms_look add_histograms(void *look, uint64_t first, uint64_t n, const uint8_t *meta, void *ctx) {
+    struct look *k = look;
     struct histo *h = ctx;
     for (uint64_t i = 0; i < n; i++) {
         h->d->occupancy[live_at(k, first + i, meta + 16 * i)]++;
@@ -339,15 +302,15 @@ static enum scan add_histograms(struct look *k, uint64_t first, uint64_t n, cons
     h->d->quads += quads;
     if (!k->g.links) {
         h->d->chain[0] += quads;
-        return SCAN_OK;
+        return MS_LOOK_OK;
     }
     return add_chains(k, first / 4, quads, h);
 }
 
 static int histograms(struct ms_reader *r, const struct ms_map *m, struct ms_detail *d,
                       struct ms_error *err) {
-    enum scan rc = SCAN_CHANGED;
-    for (int i = 0; i < RESTARTS && rc == SCAN_CHANGED; i++) {
+    enum ms_look rc = MS_LOOK_CHANGED;
+    for (int i = 0; i < MS_LOOK_TRIES && rc == MS_LOOK_CHANGED; i++) {
         struct look k;
         struct histo h = {.d = d};
         memset(d->occupancy, 0, sizeof d->occupancy);
@@ -356,17 +319,17 @@ static int histograms(struct ms_reader *r, const struct ms_map *m, struct ms_det
         d->histograms_complete = true;
         /* One look at both arrays: what moves from one to the other in between belongs to its bound. */
         int status = begin(&k, r, m, false, err);
-        rc = SCAN_OK;
-        for (int low = 0; low < 2 && rc == SCAN_OK && status == MS_OK; low++) {
+        rc = MS_LOOK_OK;
+        for (int low = 0; low < 2 && rc == MS_LOOK_OK && status == MS_OK; low++) {
             status = aim(&k, low, err);
-            if (status == MS_OK && k.g.groups) rc = scan(&k, 0, k.g.groups, add_histograms, &h);
+            if (status == MS_OK && k.g.groups) rc = look_at(&k, 0, k.g.groups, add_histograms, &h);
         }
         if (status) return status;
-        if (rc == SCAN_OK) rc = settle(&k);
+        if (rc == MS_LOOK_OK) rc = settle(&k);
         d->error_bound = error_bound(&k);
     }
-    if (rc == SCAN_GONE) return scan_error(rc, err);
-    if (rc == SCAN_CHANGED) d->histograms_complete = false;
+    if (rc == MS_LOOK_GONE) return ms_look_error(rc, err);
+    if (rc == MS_LOOK_CHANGED) d->histograms_complete = false;
     return MS_OK;
 }
 
