@@ -31,7 +31,8 @@ import kit  # noqa: E402
 import report  # noqa: E402
 
 SCHEMA = "gomap-lab/1"
-SHARED = ("lab/kit.py", "bench/runner.py", "include", "lib")  # what every result depends on, with the C sources in lab/
+# What every result depends on, with the C sources in lab/.
+SHARED = ("lab/kit.py", "lab/gokit", "bench/runner.py", "include", "lib")
 
 # record: the document kept; None when there is none.  error: why there is no (whole) result.
 Outcome = namedtuple("Outcome", "experiment record error verdicts tables plots", defaults=[None, "", (), (), ()])

@@ -123,7 +123,7 @@ def measure_set(lab, what, about, seeds):
     result = {"buckets": rules, "hashes": {}, "tables": {}}
     for seed in range(1, seeds + 1):
         if with_go:
-            result["go"] = lab.call("hashes_go", inputs, outputs)["go"]
+            result["go"] = lab.call("hashes_go", inputs, outputs)["version"]
         got = lab.call("hash_quality", what, "measure", seed, outputs if with_go else "-", *rules.values())
         for name, one in got["hashes"].items():
             collect(result["hashes"].setdefault(name, {}), figures_of(one, rules))

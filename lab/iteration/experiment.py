@@ -42,7 +42,7 @@ def run(lab):
             data["order"][version] = lab.call(name, "order", 1000, 200)
             if data["order"][version]["version"] != version:
                 raise kit.Failed("%s says it is %s" % (name, data["order"][version]["version"]))
-    data["cache_n"] = lab.pick(3000, 30000, 60000)
+    data["cache_n"] = lab.pick(10000, 30000, 60000)  # more than the last level of SCALE holds
     try:
         data["cache"] = misses(lab, data["cache_n"])
     except kit.Missing as why:

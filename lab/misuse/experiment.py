@@ -8,7 +8,7 @@ import kit
 
 TITLE = "What happens when a map is used as it must not be?"
 ANSWERS = ["K63", "K64", "K68", "K69", "K70"]
-PROGRAMS = ["misuse"]
+PROGRAMS = ["forbidden"]
 SWISS_GO = kit.NEWEST_GO
 GO = {"misuse_" + v: ("go/main.go", v) for v in (kit.CLASSIC_GO, SWISS_GO)}
 
@@ -29,7 +29,7 @@ def last_words(lab, version, mode):
 
 def two_threads(lab, name, keys):
     """The same of two C threads: what the fatal hook was told, or how the process ended."""
-    done = lab.run([lab.program("misuse"), "threads", name, keys], pin=False, timeout=60)
+    done = lab.run([lab.program("forbidden"), "threads", name, keys], pin=False, timeout=60)
     if done.returncode != 0:
         return "signal %d" % -done.returncode if done.returncode < 0 else done.stderr.strip()
     said = re.search(r'"said":"([^"]*)"', done.stdout)[1]
@@ -42,7 +42,7 @@ def counted(outcomes):
 
 def run(lab):
     times, keys = lab.pick(2, 10, 40), lab.pick(100000, 300000, 300000)
-    data = {"c": {mode: lab.call("misuse", mode) for mode in ("words", "nil", "flags")}, "go": {}, "absent": {}}
+    data = {"c": {mode: lab.call("forbidden", mode) for mode in ("words", "nil", "flags")}, "go": {}, "absent": {}}
     data["threads"] = {name: counted([two_threads(lab, name, keys) for _ in range(times)])
                        for name in ("classic", "gomap")}
     for program, (_, version) in GO.items():

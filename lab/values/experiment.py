@@ -7,7 +7,7 @@ from kit import Plot, Table, Verdict
 
 TITLE = "What do struct values cost: inline, out of line, behind a pointer?"
 ANSWERS = ["N34", "N35", "N37", "K89", "K91"]
-PROGRAMS = ["values", "sharing"]
+PROGRAMS = ["values", "copied"]
 SWISS_GO = kit.NEWEST_GO
 VERSIONS = (kit.CLASSIC_GO, SWISS_GO)
 GO = {"values_" + v: ("go/main.go", v) for v in VERSIONS}
@@ -36,20 +36,20 @@ def run(lab):
 
     samples = lab.rounds(variants, one, decide={"put", "field"}, seconds=lab.time_left() * 0.6)
     few = lab.pick(20000, 100000, 300000)
-    again = {"clone": ("sharing", "clone", few), "one thread": ("sharing", "fields", n, 1),
-             "two threads": ("sharing", "fields", n, 2)}
+    again = {"clone": ("copied", "clone", few), "one thread": ("copied", "fields", n, 1),
+             "two threads": ("copied", "fields", n, 2)}
     again.update({"copy %d" % size: ("values", "copy", size) for size in COPIES})
     again.update({"%s collect %s" % (v, kind): ("values_" + v, "collect", kind, few)
                   for v in here for kind in ("plain", "string", "pointer")})
 
     def other(name, args, number):
-        seed = [number + 1] if args[0] == "sharing" else []
+        seed = [number + 1] if args[0] == "copied" else []
         got = lab.call(*args, *seed, pin=name != "two threads")
         got = go_result(got, name) if "version" in got else got
         return {k: v for k, v in got.items() if k != "bytes"}
 
     return {"entries": n, "many": few, "samples": samples, "others": lab.rounds(again, other),
-            "facts": lab.call("sharing", "facts"),
+            "facts": lab.call("copied", "facts"),
             "growth": [lab.call("values", "growth", place, size, 1)
                        for place in ("inline", "stable", "classic") for size in (64, 256)],
             "go": {v: go_facts(lab, v, few) for v in here}}

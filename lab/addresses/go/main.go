@@ -3,37 +3,24 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
+	"reflect"
 	"runtime"
 	"strconv"
-	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
-func check(ok bool, what string) {
-	if !ok {
-		fmt.Fprintln(os.Stderr, "addresses:", what)
-		os.Exit(1)
-	}
-}
-
-func word(p unsafe.Pointer, offset uintptr) unsafe.Pointer {
-	return *(*unsafe.Pointer)(unsafe.Add(p, offset))
-}
-
-// start is the address of the first bucket of a map.  In both designs the word at 16 of the header points to it while the
-// map has one bucket; a larger Swiss map has a directory there, whose tables point to their groups.
+// start is the address of a map's first bucket or, in a Swiss map, group.  In both designs the third word of the header
+// points to it while the map has one; a larger Swiss map has a directory of tables there.
 func start[K comparable, V any](m map[K]V) uintptr {
-	h := *(*unsafe.Pointer)(unsafe.Pointer(&m))
-	p := word(h, 16)
-	if swiss && *(*int)(unsafe.Add(h, 24)) > 0 {
-		p = word(word(p, 0), 16)
+	if !gokit.IsClassic() {
+		if tables := gokit.SwissOf(m).Directory(); len(tables) > 0 {
+			return uintptr(tables[0].Groups)
+		}
 	}
-	return uintptr(p)
+	return uintptr(gokit.ClassicOf(m).Buckets)
 }
-
-var swiss bool
 
 type places struct {
 	Type    string    `json:"type"`
@@ -45,8 +32,7 @@ type places struct {
 
 func place[K comparable, V comparable](name string, n int, key func(int) K, value V) places {
 	p := places{Type: name, Correct: true}
-	var typed interface{} = map[K]V(nil)
-	p.Bytes = *(*uintptr)(word(*(*unsafe.Pointer)(unsafe.Pointer(&typed)), 64)) // map type -> bucket type -> size
+	p.Bytes = gokit.BucketSize(reflect.TypeOf(map[K]V(nil)))
 	sizes := []int{10, 30, 100, 300, 1000, 10000}
 	single, array := make([]map[K]V, n), make([]map[K]V, 0, n)
 	for i := range single {
@@ -107,35 +93,24 @@ func keep(every, n int) map[string]heapState {
 	fill(maps)
 	again := heap()
 	for i := range maps {
-		check(maps[i][uint64(i)] == uint64(i), "an entry is lost")
+		gokit.Must(maps[i][uint64(i)] == uint64(i), "an entry is lost")
 	}
 	less := func(s heapState) heapState { return heapState{s.Alloc - before.Alloc, s.Inuse - before.Inuse} }
 	return map[string]heapState{"full": less(full), "kept": less(kept), "again": less(again)}
 }
 
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	check(err == nil && n > 0, "not a number: "+text)
-	return n
-}
-
 func main() {
-	check(len(os.Args) > 2, "usage: addresses places N | keep EVERY N")
-	var minor int
-	_, err := fmt.Sscanf(runtime.Version(), "go1.%d", &minor)
-	check(err == nil, "what version is "+runtime.Version())
-	swiss = minor >= 24
-	out := map[string]interface{}{"version": runtime.Version()}
-	if os.Args[1] == "places" {
-		n := number(os.Args[2])
+	switch args := os.Args[1:]; {
+	case len(args) == 2 && args[0] == "places":
+		n := gokit.Number(args[1], 1)
 		ints, texts := func(i int) uint64 { return uint64(i) }, func(i int) string { return strconv.Itoa(i) }
-		out["types"] = []places{
+		gokit.Answer{"types": []places{
 			place("uint64 to uint8", n, ints, uint8(1)), place("uint64 to uint64", n, ints, uint64(1)),
 			place("string to uint64", n, texts, uint64(1)), place("string to string", n, texts, "1"),
-		}
-	} else {
-		check(len(os.Args) == 4, "keep EVERY N")
-		out["heap"] = keep(number(os.Args[2]), number(os.Args[3]))
+		}}.Print()
+	case len(args) == 3 && args[0] == "keep":
+		gokit.Answer{"heap": keep(gokit.Number(args[1], 1), gokit.Number(args[2], 1))}.Print()
+	default:
+		gokit.Fail("usage: addresses places N | keep EVERY N")
 	}
-	check(json.NewEncoder(os.Stdout).Encode(out) == nil, "cannot write")
 }

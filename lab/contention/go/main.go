@@ -12,15 +12,14 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"runtime"
 	"runtime/metrics"
-	"strconv"
 	"sync"
 	"time"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 type store interface {
@@ -97,7 +96,7 @@ func (s *shards) of(key uint64) store {
 	if s.byAddress {
 		return s.all[addressOf(key)%uintptr(len(s.all))]
 	}
-	return s.all[mix(key)>>32%uint64(len(s.all))]
+	return s.all[gokit.Mix(key)>>32%uint64(len(s.all))]
 }
 func (s *shards) put(key, value uint64)         { s.of(key).put(key, value) }
 func (s *shards) get(key uint64) (uint64, bool) { return s.of(key).get(key) }
@@ -136,20 +135,8 @@ func newStore(scheme string) store {
 	case "address":
 		return newShards(16, true, newSync)
 	}
-	fail("no scheme '%s'", scheme)
+	gokit.Fail("no scheme '%s'", scheme)
 	return nil
-}
-
-func fail(format string, about ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", about...)
-	os.Exit(1)
-}
-
-func mix(i uint64) uint64 {
-	i += 0x9e3779b97f4a7c15
-	i = (i ^ (i >> 30)) * 0xbf58476d1ce4e5b9
-	i = (i ^ (i >> 27)) * 0x94d049bb133111eb
-	return i ^ (i >> 31)
 }
 
 func valueOf(key uint64) uint64 { return key*3 + 1 }
@@ -158,7 +145,7 @@ type worker struct{ seed, ops, keys, reads, found, absent uint64 }
 
 func (w *worker) run(s store) {
 	for i := uint64(0); i < w.ops; i++ {
-		draw := mix(w.seed + i)
+		draw := gokit.Mix(w.seed + i)
 		key := (draw >> 8) % w.keys
 		if (draw&0xff)*100 >= w.reads*256 {
 			s.put(key, valueOf(key))
@@ -168,7 +155,7 @@ func (w *worker) run(s store) {
 		if !ok {
 			w.absent++
 		} else if value != valueOf(key) {
-			fail("a key has the value of another one")
+			gokit.Fail("a key has the value of another one")
 		} else {
 			w.found++
 		}
@@ -179,20 +166,9 @@ func waited() float64 {
 	sample := []metrics.Sample{{Name: "/sync/mutex/wait/total:seconds"}}
 	metrics.Read(sample)
 	if sample[0].Value.Kind() != metrics.KindFloat64 {
-		fail("the runtime does not count how long mutexes are waited for")
+		gokit.Fail("the runtime does not count how long mutexes are waited for")
 	}
 	return sample[0].Value.Float64()
-}
-
-func numbers(texts []string) (all []uint64) {
-	for _, text := range texts {
-		n, err := strconv.ParseUint(text, 10, 63)
-		if err != nil {
-			fail("'%s' is no number", text)
-		}
-		all = append(all, n)
-	}
-	return all
 }
 
 // How many of the 16 maps the articles' function uses.
@@ -210,13 +186,11 @@ func used(s store) (n int) {
 
 func main() {
 	if len(os.Args) != 7 {
-		fail("usage: contention SCHEME GOROUTINES READS KEYS OPS SEED")
+		gokit.Fail("usage: contention SCHEME GOROUTINES READS KEYS OPS SEED")
 	}
-	arg := numbers(os.Args[2:])
-	routines, reads, keys, ops, seed := int(arg[0]), arg[1], arg[2], arg[3], arg[4]
-	if routines < 1 || reads > 100 || keys < 1 || ops < 1 {
-		fail("an argument is out of its range")
-	}
+	number := func(i, least int) uint64 { return uint64(gokit.Number(os.Args[i], least)) }
+	routines, reads, keys, ops, seed := int(number(2, 1)), number(3, 0), number(4, 1), number(5, 1), number(6, 0)
+	gokit.Must(reads <= 100, "READS is a share in percent")
 	s := newStore(os.Args[1])
 	for key := uint64(0); reads > 0 && key < keys; key++ {
 		s.put(key, valueOf(key))
@@ -228,7 +202,7 @@ func main() {
 	var ready, done sync.WaitGroup
 	begin := make(chan struct{})
 	for i := range workers {
-		w := &worker{seed: mix(seed*1000 + uint64(i)), ops: ops, keys: keys, reads: reads}
+		w := &worker{seed: gokit.Mix(seed*1000 + uint64(i)), ops: ops, keys: keys, reads: reads}
 		workers[i] = w
 		ready.Add(1)
 		done.Add(1)
@@ -257,7 +231,7 @@ func main() {
 		total.found += w.found
 		total.absent += w.absent
 		for i := uint64(0); reads == 0 && i < w.ops; i++ {
-			seen[(mix(w.seed+i)>>8)%keys] = true
+			seen[(gokit.Mix(w.seed+i)>>8)%keys] = true
 		}
 	}
 	want := int(keys)
@@ -265,12 +239,12 @@ func main() {
 		want = len(seen)
 	}
 	if os.Args[1] != "address" && (s.size() != want || total.absent > 0) {
-		fail("%s: %d entries, not %d; %d lookups missed", os.Args[1], s.size(), want, total.absent)
+		gokit.Fail("%s: %d entries, not %d; %d lookups missed", os.Args[1], s.size(), want, total.absent)
 	}
 	operations := float64(routines) * float64(ops)
-	json.NewEncoder(os.Stdout).Encode(map[string]any{
+	gokit.Answer{
 		"ns": ns, "per_op": float64(ns) / operations, "ops": operations, "wait_ns": waitNs,
 		"found": total.found, "absent": total.absent, "entries": s.size(), "shards_used": used(s),
-		"bytes_per_op": float64(after.TotalAlloc-before.TotalAlloc) / operations, "version": runtime.Version(),
-	})
+		"bytes_per_op": float64(after.TotalAlloc-before.TotalAlloc) / operations,
+	}.Print()
 }

@@ -6,106 +6,37 @@
 //	evacuation callers N           which functions of the runtime allocate while a map grows to N entries
 //
 // The key and elem types are in no map type of the program, so reflect.MapOf makes one on the heap, and its hash function
-// (offset 72 of the descriptor) can be replaced by one that is known here.  A Go whose map is another one only says so.
+// can be replaced by one that is known here.  A Go whose map is another one only says so.
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"reflect"
 	"runtime"
 	"runtime/debug"
 	"sort"
-	"strconv"
 	"strings"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
-}
+const flagSameSize = 8
 
-func must(ok bool, what string) {
-	if !ok {
-		fail("%s", what)
-	}
-}
+// table is a map's header, and what is asked of it here alone.
+type table struct{ gokit.Classic }
 
-type answer map[string]any
-
-func (a answer) print() {
-	a["version"] = runtime.Version()
-	text, err := json.Marshal(a)
-	must(err == nil, "no JSON")
-	fmt.Println(string(text))
-}
-
-// mix is splitmix64's finisher, as in measure.h.
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-type hmap struct {
-	count      int
-	flags, B   uint8
-	noverflow  uint16
-	hash0      uint32
-	buckets    unsafe.Pointer
-	oldbuckets unsafe.Pointer
-	nevacuate  uintptr
-	extra      *mapextra
-}
-
-type mapextra struct {
-	overflow, oldoverflow *[]unsafe.Pointer
-	nextOverflow          unsafe.Pointer
-}
-
-const (
-	bucketBytes  = 8 + 8*8 + 8*8 + 8
-	overflowAt   = bucketBytes - 8
-	flagSameSize = 8
-	minTopHash   = 5
-)
-
-// isClassic: Go had this map by default up to 1.23.
-func isClassic() bool {
-	v := runtime.Version()
-	for _, minor := range []string{"1.19", "1.20", "1.21", "1.22", "1.23"} {
-		if v == "go"+minor || strings.HasPrefix(v, "go"+minor+".") {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *hmap) growing() bool  { return h.oldbuckets != nil }
-func (h *hmap) sameSize() bool { return h.flags&flagSameSize != 0 }
-func (h *hmap) oldCount() uint64 {
+func (h *table) sameSize() bool { return h.Flags&flagSameSize != 0 }
+func (h *table) oldCount() uint64 {
 	if h.sameSize() {
 		return 1 << h.B
 	}
 	return 1 << (h.B - 1)
 }
 
-func bucketAt(array unsafe.Pointer, i uint64) unsafe.Pointer {
-	return unsafe.Add(array, uintptr(i)*bucketBytes)
-}
-func tops(b unsafe.Pointer) *[8]uint8    { return (*[8]uint8)(b) }
-func keysOf(b unsafe.Pointer) *[8]uint64 { return (*[8]uint64)(unsafe.Add(b, 8)) }
-func overflowOf(b unsafe.Pointer) *unsafe.Pointer {
-	return (*unsafe.Pointer)(unsafe.Add(b, overflowAt))
-}
-func evacuated(b unsafe.Pointer) bool { return tops(b)[0] > 1 && tops(b)[0] < minTopHash }
-
-func (h *hmap) evacuatedBuckets() (n int) {
-	for i := uint64(0); h.growing() && i < h.oldCount(); i++ {
-		if evacuated(bucketAt(h.oldbuckets, i)) {
+func (h *table) evacuatedBuckets() (n int) {
+	for i := uint64(0); h.Growing() && i < h.oldCount(); i++ {
+		if gokit.At(h.Oldbuckets, i).Evacuated() {
 			n++
 		}
 	}
@@ -113,10 +44,10 @@ func (h *hmap) evacuatedBuckets() (n int) {
 }
 
 // visit calls f for every bucket of an array of n, and how deep in its chain it is.
-func visit(array unsafe.Pointer, n uint64, f func(i uint64, depth int, b unsafe.Pointer)) {
+func visit(array unsafe.Pointer, n uint64, f func(i uint64, depth int, b *gokit.Bucket)) {
 	for i := uint64(0); array != nil && i < n; i++ {
 		depth := 0
-		for b := bucketAt(array, i); b != nil; b = *overflowOf(b) {
+		for b := gokit.At(array, i); b != nil; b = b.Overflow {
 			f(i, depth, b)
 			depth++
 		}
@@ -124,12 +55,12 @@ func visit(array unsafe.Pointer, n uint64, f func(i uint64, depth int, b unsafe.
 }
 
 func contents(array unsafe.Pointer, n uint64) (entries, overflows int) {
-	visit(array, n, func(_ uint64, depth int, b unsafe.Pointer) {
+	visit(array, n, func(_ uint64, depth int, b *gokit.Bucket) {
 		if depth > 0 {
 			overflows++
 		}
-		for _, top := range tops(b) {
-			if top >= minTopHash {
+		for _, top := range b.Tops {
+			if top >= gokit.MinTopHash {
 				entries++
 			}
 		}
@@ -154,7 +85,7 @@ type (
 
 type subject struct {
 	v reflect.Value
-	h *hmap
+	h *table
 }
 
 var (
@@ -168,20 +99,17 @@ func countedHash(p unsafe.Pointer, hash0 uintptr) uintptr {
 	if inHash != nil {
 		inHash()
 	}
-	return uintptr(mix(*(*uint64)(p) ^ mix(uint64(uint32(hash0)))))
+	return uintptr(gokit.Mix(*(*uint64)(p) ^ gokit.Mix(uint64(uint32(hash0)))))
 }
-
-// typeWord gives the address of a type's descriptor.
-func typeWord(t reflect.Type) unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1] }
 
 func newSubject(hint int) subject {
 	t := reflect.MapOf(reflect.TypeOf(stateKey(0)), reflect.TypeOf(stateElem(0)))
-	*(*func(unsafe.Pointer, uintptr) uintptr)(unsafe.Add(typeWord(t), 72)) = countedHash
+	*gokit.HashOf(t) = countedHash
 	v := reflect.MakeMapWithSize(t, hint)
-	return subject{v, (*hmap)(v.UnsafePointer())}
+	return subject{v, (*table)(v.UnsafePointer())}
 }
 
-func key(i uint64) reflect.Value { return reflect.ValueOf(stateKey(mix(seed*0x1000003 + i))) }
+func key(i uint64) reflect.Value { return reflect.ValueOf(stateKey(gokit.Key(seed, i))) }
 func (s subject) put(i uint64)   { s.v.SetMapIndex(key(i), reflect.ValueOf(stateElem(i))) }
 func (s subject) del(i uint64)   { s.v.SetMapIndex(key(i), reflect.Value{}) }
 func (s subject) has(i uint64) bool {
@@ -199,8 +127,8 @@ func (s subject) lost(n uint64) (lost int) {
 
 func justGrowing(b uint) (subject, uint64) {
 	s, n := newSubject(int(loadLimit(b))), uint64(0)
-	for ; !s.h.growing(); n++ {
-		must(s.h.B == uint8(b), "the map grew before its time")
+	for ; !s.h.Growing(); n++ {
+		gokit.Must(s.h.B == uint8(b), "the map grew before its time")
 		s.put(n)
 	}
 	return s, n
@@ -208,12 +136,12 @@ func justGrowing(b uint) (subject, uint64) {
 
 // ---- the questions ----
 
-func firstInsert() answer {
+func firstInsert() gokit.Answer {
 	s := newSubject(0)
-	before := s.h.buckets != nil
+	before := s.h.Buckets != nil
 	s.put(0)
-	return answer{"buckets_before": before, "buckets_after": s.h.buckets != nil, "B": s.h.B,
-		"nevacuate": s.h.nevacuate, "oldbuckets": s.h.growing()}
+	return gokit.Answer{"buckets_before": before, "buckets_after": s.h.Buckets != nil, "B": s.h.B,
+		"nevacuate": s.h.Nevacuate, "oldbuckets": s.h.Growing()}
 }
 
 func doublings() (list [][2]uint64) {
@@ -228,17 +156,17 @@ func doublings() (list [][2]uint64) {
 	return
 }
 
-func start() answer {
+func start() gokit.Answer {
 	limit := loadLimit(8)
 	s := newSubject(int(limit))
 	for i := uint64(0); i < limit; i++ {
 		s.put(i)
 	}
-	former := s.h.buckets
+	former := s.h.Buckets
 	s.put(limit)
-	oldEntries, _ := contents(s.h.oldbuckets, s.h.oldCount())
-	newEntries, _ := contents(s.h.buckets, 1<<s.h.B)
-	return answer{"old_is_former": s.h.oldbuckets == former, "new_is_former": s.h.buckets == former,
+	oldEntries, _ := contents(s.h.Oldbuckets, s.h.oldCount())
+	newEntries, _ := contents(s.h.Buckets, 1<<s.h.B)
+	return gokit.Answer{"old_is_former": s.h.Oldbuckets == former, "new_is_former": s.h.Buckets == former,
 		"entries_old": oldEntries, "entries_new": newEntries, "evacuated": s.h.evacuatedBuckets()}
 }
 
@@ -247,85 +175,85 @@ func sameSizeGrowing() (s subject, oldest, next uint64, overflows uint16) {
 	for ; next < 800; next++ {
 		s.put(next)
 	}
-	for ; !s.h.growing(); next++ {
+	for ; !s.h.Growing(); next++ {
 		s.del(oldest)
-		overflows = s.h.noverflow
+		overflows = s.h.Noverflow
 		s.put(next)
 		oldest++
-		must(next < 10000000, "no growth to the same size came")
+		gokit.Must(next < 10000000, "no growth to the same size came")
 	}
 	return
 }
 
-func sameSize() answer {
+func sameSize() gokit.Answer {
 	s, oldest, _, overflows := sameSizeGrowing()
-	a := answer{"flag": s.h.sameSize(), "B": s.h.B, "entries": s.h.count, "overflows_before": overflows}
+	a := gokit.Answer{"flag": s.h.sameSize(), "B": s.h.B, "entries": s.h.Count, "overflows_before": overflows}
 	calls, writes := hashCalls, 0
-	for ; s.h.growing(); writes++ {
+	for ; s.h.Growing(); writes++ {
 		s.put(oldest + uint64(writes))
 	}
-	_, left := contents(s.h.buckets, 1<<s.h.B)
+	_, left := contents(s.h.Buckets, 1<<s.h.B)
 	a["rehashed"], a["B_after"], a["overflows_after"] = hashCalls-calls-writes, s.h.B, left
 	return a
 }
 
-func finishOne(s subject, i uint64) answer {
-	a := answer{"same_size": s.h.sameSize(), "old_buckets": s.h.oldCount()}
+func finishOne(s subject, i uint64) gokit.Answer {
+	a := gokit.Answer{"same_size": s.h.sameSize(), "old_buckets": s.h.oldCount()}
 	advances, after := 0, 0
 	var inside uintptr
-	inHash = func() { inside = s.h.nevacuate }
-	for ; s.h.growing(); i++ {
+	inHash = func() { inside = s.h.Nevacuate }
+	for ; s.h.Growing(); i++ {
 		inside = ^uintptr(0)
 		s.put(i)
-		if inside != s.h.nevacuate {
+		if inside != s.h.Nevacuate {
 			advances++
-			if inside < s.h.nevacuate {
+			if inside < s.h.Nevacuate {
 				after++
 			}
 		}
 	}
 	inHash = nil
-	a["B"], a["nevacuate"], a["advances"], a["advanced_after_moving"] = s.h.B, s.h.nevacuate, advances, after
+	a["B"], a["nevacuate"], a["advances"], a["advanced_after_moving"] = s.h.B, s.h.Nevacuate, advances, after
 	return a
 }
 
-func finish() []answer {
+func finish() []gokit.Answer {
 	doubling, _ := justGrowing(8)
 	same, oldest, _, _ := sameSizeGrowing()
-	return []answer{finishOne(doubling, 0), finishOne(same, oldest)}
+	return []gokit.Answer{finishOne(doubling, 0), finishOne(same, oldest)}
 }
 
 // The old chains are looked at before the growth, the halves after it.
-func split() answer {
+func split() gokit.Answer {
 	limit := loadLimit(8)
 	s := newSubject(int(limit))
 	for i := uint64(0); i < limit; i++ {
 		s.put(i)
 	}
 	home := map[uint64]uint64{}
-	visit(s.h.buckets, 1<<8, func(i uint64, _ int, b unsafe.Pointer) {
-		for k, top := range tops(b) {
-			if top >= minTopHash {
-				home[keysOf(b)[k]] = i
+	visit(s.h.Buckets, 1<<8, func(i uint64, _ int, b *gokit.Bucket) {
+		for k, top := range b.Tops {
+			if top >= gokit.MinTopHash {
+				home[b.Keys[k]] = i
 			}
 		}
 	})
 	hashCalls = 0
-	writes, entries := 1, s.h.count
+	writes, entries := 1, s.h.Count
 	s.put(limit)
-	for ; s.h.growing(); writes++ {
+	for ; s.h.Growing(); writes++ {
 		s.put(uint64(writes))
 	}
 	rehashed := hashCalls - writes
 	halves := map[uint64][2]int{}
 	var all, byHash, byLow, byHigh int
-	visit(s.h.buckets, 1<<9, func(i uint64, _ int, b unsafe.Pointer) {
-		for k, top := range tops(b) {
-			if top < minTopHash {
+	visit(s.h.Buckets, 1<<9, func(i uint64, _ int, b *gokit.Bucket) {
+		for k, top := range b.Tops {
+			if top < gokit.MinTopHash {
 				continue
 			}
-			number := keysOf(b)[k]
-			hash, upper := mix(number^mix(uint64(s.h.hash0))), i >= 1<<8
+			number := b.Keys[k]
+			hash, upper := gokit.Mix(number^gokit.Mix(uint64(s.h.Hash0))), i >= 1<<8
 			all++
 			byHash += count(upper == (hash&(1<<8) != 0))
 			byLow += count(upper == (top&1 != 0))
@@ -342,7 +270,7 @@ func split() answer {
 		chains += count(n[0]+n[1] > 1)
 		both += count(n[0] > 0 && n[1] > 0)
 	}
-	return answer{"moved": entries, "rehashed": rehashed, "chains": chains, "both_halves": both, "entries": all,
+	return gokit.Answer{"moved": entries, "rehashed": rehashed, "chains": chains, "both_halves": both, "entries": all,
 		"by_hash": byHash, "by_low_top": byLow, "by_high_top": byHigh}
 }
 
@@ -353,66 +281,66 @@ func count(yes bool) int {
 	return 0
 }
 
-func lost() answer {
+func lost() gokit.Answer {
 	s, next := justGrowing(8)
 	unmoved, checks, missing := 0, uint64(0), 0
-	for s.h.growing() {
-		number := mix(seed*0x1000003 + next)
-		home := mix(number^mix(uint64(s.h.hash0))) & (s.h.oldCount() - 1)
-		unmoved += count(!evacuated(bucketAt(s.h.oldbuckets, home)))
+	for s.h.Growing() {
+		number := gokit.Key(seed, next)
+		home := gokit.Mix(number^gokit.Mix(uint64(s.h.Hash0))) & (s.h.oldCount() - 1)
+		unmoved += count(!gokit.At(s.h.Oldbuckets, home).Evacuated())
 		s.put(next)
 		next++
 		checks += next
 		missing += s.lost(next)
 	}
-	return answer{"into_unmoved": unmoved, "checks": checks, "lost": missing}
+	return gokit.Answer{"into_unmoved": unmoved, "checks": checks, "lost": missing}
 }
 
 func mergeOne(sameSeed bool) (missing int, growing bool) {
 	to, n := justGrowing(8)
 	source := newSubject(0)
 	if sameSeed {
-		source.h.hash0 = to.h.hash0
+		source.h.Hash0 = to.h.Hash0
 	}
-	must((source.h.hash0 == to.h.hash0) == sameSeed, "two random seeds are equal")
+	gokit.Must((source.h.Hash0 == to.h.Hash0) == sameSeed, "two random seeds are equal")
 	for i := n; i < 2*n; i++ {
 		source.put(i)
 	}
-	growing = to.h.growing()
+	growing = to.h.Growing()
 	for it := source.v.MapRange(); it.Next(); {
 		to.v.SetMapIndex(it.Key(), it.Value())
 	}
 	return to.lost(2 * n), growing
 }
 
-func merge() answer {
+func merge() gokit.Answer {
 	same, growing := mergeOne(true)
 	other, alsoGrowing := mergeOne(false)
-	return answer{"growing": growing && alsoGrowing, "lost_same_seed": same, "lost_other_seed": other}
+	return gokit.Answer{"growing": growing && alsoGrowing, "lost_same_seed": same, "lost_other_seed": other}
 }
 
-func dummy() (list []answer) {
+func dummy() (list []gokit.Answer) {
 	for _, b := range []uint{4, 8, 12, 14} {
 		s, next := justGrowing(b)
 		s.put(next)
-		afterOne, writes := s.h.growing(), 1
-		for ; s.h.growing(); writes++ {
+		afterOne, writes := s.h.Growing(), 1
+		for ; s.h.Growing(); writes++ {
 			s.put(next + uint64(writes))
 		}
-		list = append(list, answer{"old_buckets": 1 << b, "growing_after_one": afterOne, "writes": writes})
+		list = append(list, gokit.Answer{"old_buckets": 1 << b, "growing_after_one": afterOne, "writes": writes})
 	}
 	return
 }
 
-func reads() answer {
+func reads() gokit.Answer {
 	s, next := justGrowing(8)
-	a := answer{"reads": 2 * next, "old_buckets": s.h.oldCount(), "nevacuate_before": s.h.nevacuate,
+	a := gokit.Answer{"reads": 2 * next, "old_buckets": s.h.oldCount(), "nevacuate_before": s.h.Nevacuate,
 		"evacuated_before": s.h.evacuatedBuckets()}
 	seen := uint64(0)
 	for it := s.v.MapRange(); it.Next(); seen++ {
 	}
-	must(seen == next && s.lost(next) == 0, "entries were lost")
-	a["nevacuate_after"], a["evacuated_after"] = s.h.nevacuate, s.h.evacuatedBuckets()
+	gokit.Must(seen == next && s.lost(next) == 0, "entries were lost")
+	a["nevacuate_after"], a["evacuated_after"] = s.h.Nevacuate, s.h.evacuatedBuckets()
 	return a
 }
 
@@ -425,11 +353,10 @@ func pools() (list [][2]int) {
 		}
 		s, n := newSubject(hint), 0
 		s.put(0)
-		must(s.h.B == uint8(b), "not the B that was asked for")
-		if s.h.extra != nil && s.h.extra.nextOverflow != nil {
+		gokit.Must(s.h.B == uint8(b), "not the B that was asked for")
+		if s.h.Extra != nil && s.h.Extra.NextOverflow != nil {
 			n = 1
-			for p := s.h.extra.nextOverflow; *overflowOf(p) == nil; p = unsafe.Add(p, bucketBytes) {
-				n++
+			for p := s.h.Extra.NextOverflow; gokit.At(p, uint64(n)-1).Overflow == nil; n++ {
 			}
 		}
 		list = append(list, [2]int{int(b), n})
@@ -437,35 +364,35 @@ func pools() (list [][2]int) {
 	return
 }
 
-func lists() answer {
+func lists() gokit.Answer {
 	free := newSubject(int(loadLimit(10)))
 	held := reflect.MakeMapWithSize(reflect.MapOf(reflect.TypeOf(stateKey(0)), reflect.TypeOf(ptrElem(nil))),
 		int(loadLimit(10)))
-	pointers := subject{held, (*hmap)(held.UnsafePointer())}
+	pointers := subject{held, (*table)(held.UnsafePointer())}
 	for i := uint64(0); i < loadLimit(10); i++ {
 		free.put(i)
 		held.SetMapIndex(key(i), reflect.ValueOf(ptrElem(new(byte))))
 	}
-	one := func(s subject) answer {
-		_, overflows := contents(s.h.buckets, 1<<s.h.B)
-		list, n := s.h.extra != nil && s.h.extra.overflow != nil, 0
+	one := func(s subject) gokit.Answer {
+		_, overflows := contents(s.h.Buckets, 1<<s.h.B)
+		list, n := s.h.Extra != nil && s.h.Extra.Overflow != nil, 0
 		if list {
-			n = len(*s.h.extra.overflow)
+			n = len(*s.h.Extra.Overflow)
 		}
-		return answer{"list": list, "listed": n, "overflows": overflows}
+		return gokit.Answer{"list": list, "listed": n, "overflows": overflows}
 	}
-	return answer{"pointer_free": one(free), "pointers": one(pointers)}
+	return gokit.Answer{"pointer_free": one(free), "pointers": one(pointers)}
 }
 
-func noverflow(most uint) (list []answer) {
+func noverflow(most uint) (list []gokit.Answer) {
 	for b := uint(13); b <= most; b++ {
 		s := newSubject(int(loadLimit(b)))
 		for i := uint64(0); i < loadLimit(b); i++ {
 			s.put(i)
 		}
-		must(s.h.B == uint8(b), "not the B that was asked for")
-		_, overflows := contents(s.h.buckets, 1<<b)
-		list = append(list, answer{"B": b, "header": s.h.noverflow, "true": overflows})
+		gokit.Must(s.h.B == uint8(b), "not the B that was asked for")
+		_, overflows := contents(s.h.Buckets, 1<<b)
+		list = append(list, gokit.Answer{"B": b, "header": s.h.Noverflow, "true": overflows})
 	}
 	return
 }
@@ -495,51 +422,42 @@ func stack() []string {
 }
 
 func states(seedText, mostText string) {
-	var err error
-	seed, err = strconv.ParseUint(seedText, 10, 32)
-	most, err2 := strconv.ParseUint(mostText, 10, 8)
-	must(err == nil && err2 == nil, "SEED and MOST are numbers")
-	if !isClassic() {
-		answer{"classic": false}.print()
+	seed = uint64(gokit.Number(seedText, 0))
+	most := uint(gokit.Number(mostText, 0))
+	if !gokit.IsClassic() {
+		gokit.Answer{"classic": false}.Print()
 		return
 	}
 	debug.SetGCPercent(-1) // addresses of arrays are compared: none may be used twice
-	answer{"classic": true, "first_insert": firstInsert(), "doublings": doublings(), "start": start(),
+	gokit.Answer{"classic": true, "first_insert": firstInsert(), "doublings": doublings(), "start": start(),
 		"finish": finish(), "same_size": sameSize(), "split": split(), "lost": lost(), "merge": merge(),
-		"dummy": dummy(), "reads": reads(), "pools": pools(), "lists": lists(), "noverflow": noverflow(uint(most)),
-		"stack": stack()}.print()
+		"dummy": dummy(), "reads": reads(), "pools": pools(), "lists": lists(), "noverflow": noverflow(most),
+		"stack": stack()}.Print()
 }
 
 // ---- the map since Go 1.24 ----
 
-// swiss is the head of its header.  With one table in the directory, that table is the map.
-type swiss struct {
-	used   uint64
-	seed   uintptr
-	tables *[1]*struct{ used, capacity, growthLeft uint16 }
-	length int
-}
-
+// loads looks at a map of one table: that table is the map.
 func loads() {
 	list := [][2]uint64{}
-	if isClassic() {
-		answer{"loads": list}.print()
+	if gokit.IsClassic() {
+		gokit.Answer{"loads": list}.Print()
 		return
 	}
 	m := map[uint64]uint64{}
-	h, capacity := *(**swiss)(unsafe.Pointer(&m)), uint16(0)
-	for i := uint64(0); h.length <= 1; i++ {
+	h, capacity := gokit.SwissOf(m), uint16(0)
+	for i := uint64(0); h.Length <= 1; i++ {
 		m[i] = i
-		if h.length == 1 && h.tables[0].capacity != capacity {
+		if h.Length == 1 && h.Directory()[0].Capacity != capacity {
 			if capacity > 0 {
 				list = append(list, [2]uint64{uint64(capacity), i + 1})
 			}
-			capacity = h.tables[0].capacity
-		} else if h.length > 1 {
+			capacity = h.Directory()[0].Capacity
+		} else if h.Length > 1 {
 			list = append(list, [2]uint64{uint64(capacity), i + 1})
 		}
 	}
-	answer{"loads": list}.print()
+	gokit.Answer{"loads": list}.Print()
 }
 
 // ---- who allocates? ----
@@ -557,8 +475,7 @@ func grow(n int) map[uint64]uint64 {
 
 // The allocation profile, with every allocation in it, keeps whole stacks, functions of the runtime included.
 func callers(count string) {
-	n, err := strconv.Atoi(count)
-	must(err == nil, "N is a number")
+	n := gokit.Number(count, 1)
 	debug.SetGCPercent(-1) // a collection that starts meanwhile allocates too
 	runtime.MemProfileRate = 1
 	keep = grow(n)
@@ -567,7 +484,7 @@ func callers(count string) {
 	runtime.MemProfileRate = 0
 	records := make([]runtime.MemProfileRecord, 100000)
 	got, ok := runtime.MemProfile(records, true)
-	must(ok, "the profile is larger than expected")
+	gokit.Must(ok, "the profile is larger than expected")
 	functions, allocations, slices := map[string]bool{}, int64(0), int64(0)
 	for _, r := range records[:got] {
 		names, ours, slice := []string{}, false, false
@@ -597,7 +514,7 @@ func callers(count string) {
 		list = append(list, name)
 	}
 	sort.Strings(list)
-	answer{"allocations": allocations, "by_makeslice": slices, "functions": list}.print()
+	gokit.Answer{"allocations": allocations, "by_makeslice": slices, "functions": list}.Print()
 }
 
 func main() {
@@ -609,6 +526,6 @@ func main() {
 	case len(os.Args) == 2 && os.Args[1] == "loads":
 		loads()
 	default:
-		fail("usage: evacuation states SEED MOST, evacuation loads, evacuation callers N")
+		gokit.Fail("usage: evacuation states SEED MOST, evacuation loads, evacuation callers N")
 	}
 }

@@ -10,16 +10,16 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"sort"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 const (
@@ -30,13 +30,6 @@ const (
 	lastElem   = 128 // offset of the eighth elem in a bucket, and in a Swiss group
 	first      = 16  // what an update reads first of a bucket: tophashes, the first key
 )
-
-func check(ok bool, what string) {
-	if !ok {
-		fmt.Fprintln(os.Stderr, "sharing:", what)
-		os.Exit(1)
-	}
-}
 
 type one struct {
 	m              map[uint64]uint64
@@ -75,8 +68,8 @@ func makeMaps() []one {
 		}
 	}
 	for i := range all {
-		h := *(*unsafe.Pointer)(unsafe.Pointer(&all[i].m))
-		all[i].header, all[i].bucket = uintptr(h), uintptr(*(*unsafe.Pointer)(unsafe.Add(h, 16)))
+		h := gokit.ClassicOf(all[i].m) // a Swiss map of 8 entries has its one group at the same place
+		all[i].header, all[i].bucket = uintptr(unsafe.Pointer(h)), uintptr(h.Buckets)
 	}
 	return all
 }
@@ -96,13 +89,13 @@ func pin(cpu int) {
 	runtime.LockOSThread()
 	mask := [16]uint64{1 << cpu}
 	_, _, err := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
-	check(err == 0, "cannot pin a thread")
+	gokit.Must(err == 0, "cannot pin a thread")
 }
 
 func allowed() (cpus []int) {
 	var mask [16]uint64
 	_, _, err := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
-	check(err == 0, "sched_getaffinity failed")
+	gokit.Must(err == 0, "sched_getaffinity failed")
 	for i := 0; i < 64; i++ {
 		if mask[0]>>i&1 != 0 {
 			cpus = append(cpus, i)
@@ -113,7 +106,7 @@ func allowed() (cpus []int) {
 
 func run(a, b one, ops int) float64 {
 	cpus := allowed()
-	check(len(cpus) >= 2, "two processors are needed")
+	gokit.Must(len(cpus) >= 2, "two processors are needed")
 	var arrived int64
 	var wait sync.WaitGroup
 	took := [2][rounds]time.Duration{}
@@ -135,7 +128,7 @@ func run(a, b one, ops int) float64 {
 				}
 				took[t][r] = time.Since(start)
 			}
-			check(m[key] == uint64(rounds*ops), "updates are lost")
+			gokit.Must(m[key] == uint64(rounds*ops), "updates are lost")
 		}(t, m.m, m.key)
 	}
 	wait.Wait()
@@ -145,15 +138,14 @@ func run(a, b one, ops int) float64 {
 }
 
 func main() {
-	check(len(os.Args) == 3, "usage: sharing headers|buckets|nothing OPS")
-	ops, err := strconv.Atoi(os.Args[2])
-	check(err == nil && ops > 0, "operations: "+os.Args[2])
+	gokit.Must(len(os.Args) == 3, "usage: sharing headers|buckets|nothing OPS")
+	ops := gokit.Number(os.Args[2], 1)
 	runtime.GOMAXPROCS(3) // two that spin, and one for the rest
 	all := makeMaps()
 	a, b, found := pick(os.Args[1], all)
-	check(found, "no pair of maps lies like that")
+	gokit.Must(found, "no pair of maps lies like that")
 	ns := run(a, b, ops)
 	runtime.KeepAlive(all)
-	fmt.Printf(`{"version":%q,"ns":%.4f,"headers":%d,"buckets":%d}`+"\n", runtime.Version(), ns,
-		int64(b.header)-int64(a.header), int64(b.bucket)-int64(a.bucket))
+	gokit.Answer{"ns": ns, "headers": int64(b.header) - int64(a.header),
+		"buckets": int64(b.bucket) - int64(a.bucket)}.Print()
 }

@@ -21,73 +21,32 @@ package main
 import (
 	"debug/dwarf"
 	"debug/elf"
-	"encoding/json"
-	"fmt"
-	"math/bits"
 	"os"
 	"reflect"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"strconv"
-	"strings"
 	"time"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
-
-type result map[string]any
-
-// hmap is the header of a map up to Go 1.23.
-type hmap struct {
-	count               int
-	flags, B            uint8
-	noverflow           uint16
-	hash0               uint32
-	buckets, oldbuckets unsafe.Pointer
-	nevacuate           uintptr
-	extra               *struct{ overflow, oldoverflow *[]unsafe.Pointer }
-}
-
-// swissMap is the header of a map since Go 1.24, as far as it is used here.
-type swissMap struct {
-	used, seed uint64
-	dir        unsafe.Pointer // [dirLen]*swissTable
-	dirLen     int
-}
-type swissTable struct {
-	used, capacity, growthLeft uint16
-	localDepth                 uint8
-	index                      int
-	groups                     unsafe.Pointer
-	lengthMask                 uint64
-}
-
-var classic = strings.HasPrefix(runtime.Version(), "go1.23")
-
-func header[K comparable, V any](m *map[K]V) *hmap { return *(**hmap)(unsafe.Pointer(m)) }
-
-func must(ok bool, what string) {
-	if !ok {
-		fmt.Fprintln(os.Stderr, what)
-		os.Exit(1)
-	}
-}
 
 // symbol is the address of a variable of the runtime.
 func symbol(name string) unsafe.Pointer {
 	file, err := elf.Open("/proc/self/exe")
-	must(err == nil, "this executable cannot be read")
+	gokit.Must(err == nil, "this executable cannot be read")
 	defer file.Close()
-	must(file.Type == elf.ET_EXEC, "this executable can be loaded anywhere: its addresses are not known")
+	gokit.Must(file.Type == elf.ET_EXEC, "this executable can be loaded anywhere: its addresses are not known")
 	symbols, err := file.Symbols()
-	must(err == nil, "this executable has no symbols")
+	gokit.Must(err == nil, "this executable has no symbols")
 	for _, s := range symbols {
 		if s.Name == name {
 			address := uintptr(s.Value)
 			return *(*unsafe.Pointer)(unsafe.Pointer(&address))
 		}
 	}
-	must(false, "the runtime has no "+name)
+	gokit.Must(false, "the runtime has no "+name)
 	return nil
 }
 
@@ -124,7 +83,7 @@ var sink any
 
 // ---- write barrier
 
-func barrier(n int) result {
+func barrier(n int) gokit.Answer {
 	enabled := (*bool)(symbol("runtime.writeBarrier"))
 	debug.SetGCPercent(-1)
 	runtime.GC()
@@ -136,14 +95,14 @@ func barrier(n int) result {
 		if *enabled {
 			onAtAll++
 		}
-		if classic && header(&m).oldbuckets != nil {
+		if gokit.IsClassic() && gokit.ClassicOf(m).Growing() {
 			growing++
 			if *enabled {
 				onWhileGrowing++
 			}
 		}
 	}
-	for i := 0; classic && header(&m).oldbuckets != nil; i++ { // an overwrite moves two old buckets
+	for i := 0; gokit.IsClassic() && gokit.ClassicOf(m).Growing(); i++ { // an overwrite moves two old buckets
 		m[i%n] = value
 	}
 
@@ -162,7 +121,7 @@ func barrier(n int) result {
 			ended = true
 		default:
 			m[writes%n] = value // overwrites: no growth
-			must(!classic || header(&m).oldbuckets == nil, "the map grows though nothing is inserted")
+			gokit.Must(!gokit.IsClassic() || !gokit.ClassicOf(m).Growing(), "the map grows though nothing is inserted")
 			writes++
 			if *enabled {
 				on++
@@ -173,7 +132,8 @@ func barrier(n int) result {
 		}
 	}
 	runtime.KeepAlive(heap)
-	return result{"inserts": inserts, "growing": growing, "on_while_growing": onWhileGrowing, "on_without_collector": onAtAll,
+	return gokit.Answer{"inserts": inserts, "growing": growing,
+		"on_while_growing": onWhileGrowing, "on_without_collector": onAtAll,
 		"writes_during_collections": writes, "on_while_marking": on}
 }
 
@@ -187,9 +147,9 @@ func pointerBytes(mapOf any) (ptr, size uintptr) {
 	return *(*uintptr)(unsafe.Add(bucket, 8)), *(*uintptr)(bucket)
 }
 
-func overflow(n int) result {
-	if !classic {
-		return result{}
+func overflow(n int) gokit.Answer {
+	if !gokit.IsClassic() {
+		return gokit.Answer{}
 	}
 	withPointers, without := map[int]*int{}, map[int]int{}
 	value := new(int)
@@ -206,11 +166,12 @@ func overflow(n int) result {
 	p, size := pointerBytes(withPointers)
 	q, _ := pointerBytes(without)
 	listed := 0
-	if extra := header(&without).extra; extra != nil && extra.overflow != nil {
-		listed = len(*extra.overflow)
+	if extra := gokit.ClassicOf(without).Extra; extra != nil && extra.Overflow != nil {
+		listed = len(*extra.Overflow)
 	}
-	return result{"bucket_bytes": size, "scanned_with_pointers": p, "scanned_without": q, "overflow_listed": listed,
-		"overflow_with_pointers": header(&withPointers).noverflow, "overflow_without": header(&without).noverflow,
+	return gokit.Answer{"bucket_bytes": size, "scanned_with_pointers": p, "scanned_without": q, "overflow_listed": listed,
+		"overflow_with_pointers": gokit.ClassicOf(withPointers).Noverflow,
+		"overflow_without":       gokit.ClassicOf(without).Noverflow,
 		"lost_after_collections": lost}
 }
 
@@ -222,13 +183,13 @@ func markSeconds() float64 {
 	metrics.Read(sample)
 	sum := 0.0
 	for _, s := range sample {
-		must(s.Value.Kind() == metrics.KindFloat64, "no metric "+s.Name)
+		gokit.Must(s.Value.Kind() == metrics.KindFloat64, "no metric "+s.Name)
 		sum += s.Value.Float64()
 	}
 	return sum
 }
 
-func generations(mib int) result {
+func generations(mib int) gokit.Answer {
 	heap := chain(mib << 20)
 	for range 5 { // by now it is old, by any measure
 		runtime.GC()
@@ -240,7 +201,7 @@ func generations(mib int) result {
 	}
 	took := markSeconds() - before
 	runtime.KeepAlive(heap)
-	return result{"mib": mib, "mark_ms_per_cycle": 1000 * took / cycles}
+	return gokit.Answer{"mib": mib, "mark_ms_per_cycle": 1000 * took / cycles}
 }
 
 // ---- what keeps a map
@@ -275,7 +236,7 @@ func iteratorOf(n int) *reflect.MapIter {
 //go:noinline
 func justAMap(n int) { sink = filled(n) }
 
-func loop(n int) result {
+func loop(n int) gokit.Answer {
 	base := collected()
 	justAMap(n)
 	whole := collected()
@@ -286,11 +247,12 @@ func loop(n int) result {
 	time.Sleep(time.Millisecond)
 	goroutine := collected()
 	stop <- true
-	must(<-got%2 == 0, "key and value do not belong together")
+	gokit.Must(<-got%2 == 0, "key and value do not belong together")
 	it := iteratorOf(n)
 	iterator := collected()
 	runtime.KeepAlive(it)
-	return result{"map_bytes": gain(whole.HeapAlloc, base.HeapAlloc), "left_dropped": gain(dropped.HeapAlloc, base.HeapAlloc),
+	return gokit.Answer{"map_bytes": gain(whole.HeapAlloc, base.HeapAlloc),
+		"left_dropped":   gain(dropped.HeapAlloc, base.HeapAlloc),
 		"left_goroutine": gain(goroutine.HeapAlloc, base.HeapAlloc), "left_iterator": gain(iterator.HeapAlloc, base.HeapAlloc)}
 }
 
@@ -300,12 +262,12 @@ func oneBucketOf(n int) unsafe.Pointer {
 	for i := range n {
 		m[i] = i
 	}
-	if classic {
-		return unsafe.Add(header(&m).buckets, 144*(n/100)) // a bucket within the array
+	if gokit.IsClassic() {
+		return unsafe.Add(gokit.ClassicOf(m).Buckets, 144*(n/100)) // a bucket within the array
 	}
-	s := *(**swissMap)(unsafe.Pointer(&m))
-	must(s.dirLen > 0, "the map is too small")
-	return unsafe.Add((*(**swissTable)(s.dir)).groups, 136)
+	s := gokit.SwissOf(m)
+	gokit.Must(s.Length > 0, "the map is too small")
+	return unsafe.Add(s.Directory()[0].Groups, 136)
 }
 
 //go:noinline
@@ -320,7 +282,7 @@ func smallMaps(n int) []map[int]int {
 	return all
 }
 
-func keeps(n int) result {
+func keeps(n int) gokit.Answer {
 	base := collected()
 	m := make(map[int]int, n)
 	for i := range n {
@@ -350,8 +312,9 @@ func keeps(n int) result {
 	refilled := collected()
 	runtime.KeepAlive(all)
 	runtime.KeepAlive(again)
-	return result{"array_bytes": gain(whole.HeapAlloc, base.HeapAlloc), "array_dropped": gain(gone.HeapAlloc, base.HeapAlloc),
-		"array_held": gain(held.HeapAlloc, base.HeapAlloc), "kept_one_in": perSpan,
+	return gokit.Answer{"array_bytes": gain(whole.HeapAlloc, base.HeapAlloc),
+		"array_dropped": gain(gone.HeapAlloc, base.HeapAlloc),
+		"array_held":    gain(held.HeapAlloc, base.HeapAlloc), "kept_one_in": perSpan,
 		"span_alloc_full": gain(full.HeapAlloc, start.HeapAlloc), "span_alloc_sparse": gain(sparse.HeapAlloc, start.HeapAlloc),
 		"span_inuse_full": gain(full.HeapInuse, start.HeapInuse), "span_inuse_sparse": gain(sparse.HeapInuse, start.HeapInuse),
 		"span_inuse_refilled": gain(refilled.HeapInuse, start.HeapInuse)}
@@ -359,7 +322,7 @@ func keeps(n int) result {
 
 // ---- allocation and its statistics
 
-func assign(n int) result {
+func assign(n int) gokit.Answer {
 	collected()
 	m := map[int]int{}
 	before := stats()
@@ -371,7 +334,7 @@ func assign(n int) result {
 		m[i] = i + 1
 	}
 	after := stats()
-	return result{"inserts": n, "collections_inserting": filled.NumGC - before.NumGC,
+	return gokit.Answer{"inserts": n, "collections_inserting": filled.NumGC - before.NumGC,
 		"collections_overwriting": after.NumGC - filled.NumGC, "mallocs": filled.Mallocs - before.Mallocs}
 }
 
@@ -390,7 +353,7 @@ func profiled() []runtime.MemProfileRecord {
 	n, _ := runtime.MemProfile(nil, true)
 	records := make([]runtime.MemProfileRecord, n+100)
 	n, ok := runtime.MemProfile(records, true)
-	must(ok, "the profile grew while it was read")
+	gokit.Must(ok, "the profile grew while it was read")
 	return records[:n]
 }
 
@@ -407,7 +370,7 @@ func on(record *runtime.MemProfileRecord, function string) bool {
 	}
 }
 
-func profile(n int) result {
+func profile(n int) gokit.Answer {
 	runtime.MemProfileRate = 1
 	base := collected()
 	h := holder()
@@ -422,7 +385,7 @@ func profile(n int) result {
 		}
 	}
 	runtime.KeepAlive(h)
-	return result{"map_bytes": gain(whole.HeapAlloc, base.HeapAlloc), "holder_bytes": holders, "filler_bytes": fillers}
+	return gokit.Answer{"map_bytes": gain(whole.HeapAlloc, base.HeapAlloc), "holder_bytes": holders, "filler_bytes": fillers}
 }
 
 //go:noinline
@@ -432,7 +395,7 @@ func leaf(all []*node) {
 	}
 }
 
-func sampling(n, rate int) result {
+func sampling(n, rate int) gokit.Answer {
 	if rate > 0 {
 		runtime.MemProfileRate = rate
 	}
@@ -445,21 +408,19 @@ func sampling(n, rate int) result {
 		}
 	}
 	runtime.KeepAlive(all)
-	return result{"allocations": n, "rate": runtime.MemProfileRate, "recorded": recorded}
+	return gokit.Answer{"allocations": n, "rate": runtime.MemProfileRate, "recorded": recorded}
 }
 
 // grew watches a map for growth: of the array (1.23), of tables and directory (later).
 func grew[K comparable, V any](m *map[K]V) func() bool {
-	if classic {
-		b := header(m).B
-		return func() bool { return header(m).B != b || header(m).oldbuckets != nil }
+	if gokit.IsClassic() {
+		b := gokit.ClassicOf(*m).B
+		return func() bool { return gokit.ClassicOf(*m).B != b || gokit.ClassicOf(*m).Growing() }
 	}
 	slots := func() (sum int) {
-		s := *(**swissMap)(unsafe.Pointer(m))
-		for i := range s.dirLen {
-			t := *(**swissTable)(unsafe.Add(s.dir, 8*i))
-			if t.index == i {
-				sum += int(t.capacity)
+		for i, t := range gokit.SwissOf(*m).Directory() {
+			if t.Index == i {
+				sum += int(t.Capacity)
 			}
 		}
 		return
@@ -468,7 +429,7 @@ func grew[K comparable, V any](m *map[K]V) func() bool {
 	return func() bool { return slots() != before }
 }
 
-func memstats(n int) result {
+func memstats(n int) gokit.Answer {
 	debug.SetGCPercent(-1)
 	runtime.GC()
 	before := stats()
@@ -493,7 +454,7 @@ func memstats(n int) result {
 	}
 	largeGrew = watchLarge()
 	end := stats()
-	return result{"collections_between": after.NumGC - before.NumGC, "allocated": len(block),
+	return gokit.Answer{"collections_between": after.NumGC - before.NumGC, "allocated": len(block),
 		"heap_alloc_gained": gain(after.HeapAlloc, before.HeapAlloc), "inserts": n, "plain_grew": plainGrew,
 		"plain_mallocs": middle.Mallocs - start.Mallocs, "large_grew": largeGrew, "large_mallocs": end.Mallocs - middle.Mallocs}
 }
@@ -509,8 +470,8 @@ func dropped(n, maps int) (bytes int64, overflows int) {
 		for k := range n {
 			plain[i][k], pointers[i][k] = k, &[]int{k}[0]
 		}
-		if classic {
-			overflows += int(header(&plain[i]).noverflow) + int(header(&pointers[i]).noverflow)
+		if gokit.IsClassic() {
+			overflows += int(gokit.ClassicOf(plain[i]).Noverflow) + int(gokit.ClassicOf(pointers[i]).Noverflow)
 		}
 	}
 	bytes = gain(collected().HeapAlloc, before.HeapAlloc)
@@ -522,19 +483,19 @@ func dropped(n, maps int) (bytes int64, overflows int) {
 // runtimeDebug is a number of the runtime's settings, as GODEBUG has set them; its place is in the debug information.
 func runtimeDebug(field string) int32 {
 	file, err := elf.Open("/proc/self/exe")
-	must(err == nil, "this executable cannot be read")
+	gokit.Must(err == nil, "this executable cannot be read")
 	defer file.Close()
 	info, err := file.DWARF()
-	must(err == nil, "this executable has no debug information")
+	gokit.Must(err == nil, "this executable has no debug information")
 	entries := info.Reader()
 	for {
 		entry, err := entries.Next()
-		must(err == nil && entry != nil, "the runtime has no setting "+field)
+		gokit.Must(err == nil && entry != nil, "the runtime has no setting "+field)
 		if entry.Tag != dwarf.TagVariable || entry.Val(dwarf.AttrName) != "runtime.debug" {
 			continue
 		}
 		kind, err := info.Type(entry.Val(dwarf.AttrType).(dwarf.Offset))
-		must(err == nil, "runtime.debug has no type")
+		gokit.Must(err == nil, "runtime.debug has no type")
 		for _, f := range kind.(*dwarf.StructType).Field {
 			if f.Name == field {
 				return *(*int32)(unsafe.Add(symbol("runtime.debug"), f.ByteOffset))
@@ -543,19 +504,19 @@ func runtimeDebug(field string) int32 {
 	}
 }
 
-func release(n int) result {
+func release(n int) gokit.Answer {
 	const maps = 20
 	base := collected()
 	bytes, overflows := dropped(n, maps)
 	after := collected()
-	return result{"maps": 2 * maps, "entries": n, "bytes": bytes, "overflow_buckets": overflows,
+	return gokit.Answer{"maps": 2 * maps, "entries": n, "bytes": bytes, "overflow_buckets": overflows,
 		"left_bytes": gain(after.HeapAlloc, base.HeapAlloc), "left_objects": gain(after.HeapObjects, base.HeapObjects),
 		"gcstoptheworld": runtimeDebug("gcstoptheworld")}
 }
 
 // ---- pauses
 
-func pauses(mibPerSecond, ms int) result {
+func pauses(mibPerSecond, ms int) gokit.Answer {
 	const size, window = 1024, 20000
 	m := make(map[int][]byte, window)
 	before := stats()
@@ -577,11 +538,12 @@ func pauses(mibPerSecond, ms int) result {
 		p := float64(after.PauseNs[(int(after.NumGC)-1-i+len(after.PauseNs))%len(after.PauseNs)]) / 1000
 		most, sum = max(most, p), sum+p
 	}
-	return result{"mib_s": float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20) / took.Seconds(), "collections": cycles,
-		"longest_us": most, "mean_us": sum / float64(max(cycles, 1))}
+	return gokit.Answer{"mib_s": float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20) / took.Seconds(),
+		"collections": cycles,
+		"longest_us":  most, "mean_us": sum / float64(max(cycles, 1))}
 }
 
-func forced(periodMs, ms int, state string) result {
+func forced(periodMs, ms int, state string) gokit.Answer {
 	period := (*int64)(symbol("runtime.forcegcperiod"))
 	own := *period
 	if periodMs > 0 {
@@ -600,36 +562,32 @@ func forced(periodMs, ms int, state string) result {
 		time.Sleep(10 * time.Millisecond)
 	}
 	after := stats()
-	return result{"period_s": float64(own) / 1e9, "set_ms": periodMs, "watched_ms": ms, "state": state,
+	return gokit.Answer{"period_s": float64(own) / 1e9, "set_ms": periodMs, "watched_ms": ms, "state": state,
 		"collections": after.NumGC - before.NumGC, "heap_mib_before": before.HeapAlloc >> 20, "heap_mib_after": after.HeapAlloc >> 20}
 }
 
 func number(i int) int {
-	must(i < len(os.Args), "an argument is missing")
-	n, err := strconv.Atoi(os.Args[i])
-	must(err == nil && n >= 0 && bits.Len(uint(n)) < 40, "'"+os.Args[i]+"' is no number that fits")
-	return n
+	gokit.Must(i < len(os.Args), "an argument is missing")
+	return gokit.Number(os.Args[i], 0)
 }
 
 func main() {
-	must(len(os.Args) > 2, "usage: see the top of main.go")
-	commands := map[string]func() result{
-		"barrier":     func() result { return barrier(number(2)) },
-		"overflow":    func() result { return overflow(number(2)) },
-		"generations": func() result { return generations(number(2)) },
-		"loop":        func() result { return loop(number(2)) },
-		"keeps":       func() result { return keeps(number(2)) },
-		"assign":      func() result { return assign(number(2)) },
-		"profile":     func() result { return profile(number(2)) },
-		"sampling":    func() result { return sampling(number(2), number(3)) },
-		"memstats":    func() result { return memstats(number(2)) },
-		"release":     func() result { return release(number(2)) },
-		"pauses":      func() result { return pauses(number(2), number(3)) },
-		"forced":      func() result { return forced(number(2), number(3), os.Args[4]) },
+	gokit.Must(len(os.Args) > 2, "usage: see the top of main.go")
+	commands := map[string]func() gokit.Answer{
+		"barrier":     func() gokit.Answer { return barrier(number(2)) },
+		"overflow":    func() gokit.Answer { return overflow(number(2)) },
+		"generations": func() gokit.Answer { return generations(number(2)) },
+		"loop":        func() gokit.Answer { return loop(number(2)) },
+		"keeps":       func() gokit.Answer { return keeps(number(2)) },
+		"assign":      func() gokit.Answer { return assign(number(2)) },
+		"profile":     func() gokit.Answer { return profile(number(2)) },
+		"sampling":    func() gokit.Answer { return sampling(number(2), number(3)) },
+		"memstats":    func() gokit.Answer { return memstats(number(2)) },
+		"release":     func() gokit.Answer { return release(number(2)) },
+		"pauses":      func() gokit.Answer { return pauses(number(2), number(3)) },
+		"forced":      func() gokit.Answer { return forced(number(2), number(3), os.Args[4]) },
 	}
 	run, known := commands[os.Args[1]]
-	must(known, "no command '"+os.Args[1]+"'")
-	answer := run()
-	answer["version"] = runtime.Version()
-	must(json.NewEncoder(os.Stdout).Encode(answer) == nil, "stdout cannot be written")
+	gokit.Must(known, "no command '"+os.Args[1]+"'")
+	run().Print()
 }

@@ -10,46 +10,38 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
-
-type result map[string]any
-
-func must(ok bool, what string) {
-	if !ok {
-		fmt.Fprintln(os.Stderr, what)
-		os.Exit(1)
-	}
-}
 
 func field(path, name string) int64 {
 	text, err := os.ReadFile(path)
-	must(err == nil, path+" cannot be read")
+	gokit.Must(err == nil, path+" cannot be read")
 	for _, line := range strings.Split(string(text), "\n") {
 		if rest, found := strings.CutPrefix(line, name+":"); found {
 			n, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			must(err == nil, name+" is no number")
+			gokit.Must(err == nil, name+" is no number")
 			return n << 10
 		}
 	}
-	must(false, path+" has no "+name)
+	gokit.Must(false, path+" has no "+name)
 	return 0
 }
 
 // reading is what the system and the runtime say now; the second and third as gains since base.
-func reading(base result) result {
+func reading(base gokit.Answer) gokit.Answer {
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
 	const rollup = "/proc/self/smaps_rollup"
-	now := result{"lazy_free": field(rollup, "LazyFree"), "anonymous": field(rollup, "Anonymous"),
+	now := gokit.Answer{"lazy_free": field(rollup, "LazyFree"), "anonymous": field(rollup, "Anonymous"),
 		"rss_anon": field("/proc/self/status", "RssAnon"), "heap_alloc": int64(s.HeapAlloc), "heap_inuse": int64(s.HeapInuse),
 		"heap_idle": int64(s.HeapIdle), "heap_released": int64(s.HeapReleased)}
 	for name := range base {
@@ -61,7 +53,7 @@ func reading(base result) result {
 }
 
 // settled is a reading after all that is free went back.
-func settled(base result) result {
+func settled(base gokit.Answer) gokit.Answer {
 	runtime.GC()
 	debug.FreeOSMemory()
 	return reading(base)
@@ -78,7 +70,7 @@ func touched(mib int) [][]byte {
 	return all
 }
 
-func release(mib int) result {
+func release(mib int) gokit.Answer {
 	base := settled(nil)
 	all := touched(mib)
 	full := reading(base)
@@ -88,10 +80,10 @@ func release(mib int) result {
 	half := settled(base)
 	runtime.KeepAlive(all)
 	all = nil
-	return result{"mib": mib, "full": full, "half": half, "none": settled(base), "godebug": os.Getenv("GODEBUG")}
+	return gokit.Answer{"mib": mib, "full": full, "half": half, "none": settled(base), "godebug": os.Getenv("GODEBUG")}
 }
 
-func keep(n int, how string) result {
+func keep(n int, how string) gokit.Answer {
 	base := settled(nil)
 	m := map[uint64]uint64{}
 	for i := range n {
@@ -101,12 +93,12 @@ func keep(n int, how string) result {
 	if how == "clear" {
 		clear(m)
 	} else {
-		must(how == "delete", "delete or clear?")
+		gokit.Must(how == "delete", "delete or clear?")
 		for i := n / 100; i < n; i++ {
 			delete(m, uint64(i))
 		}
 	}
-	must(len(m) == n/100 || how == "clear" && len(m) == 0, "not as many entries left as there should be")
+	gokit.Must(len(m) == n/100 || how == "clear" && len(m) == 0, "not as many entries left as there should be")
 	emptied := settled(base)
 	rebuilt := make(map[uint64]uint64, len(m))
 	for k, v := range m {
@@ -114,13 +106,14 @@ func keep(n int, how string) result {
 	}
 	m = nil
 	again := settled(base)
-	must(len(rebuilt) == n/100 || how == "clear", "entries are lost")
+	gokit.Must(len(rebuilt) == n/100 || how == "clear", "entries are lost")
 	runtime.KeepAlive(rebuilt)
 	rebuilt = nil
-	return result{"entries": n, "how": how, "full": full, "emptied": emptied, "rebuilt": again, "dropped": settled(base)}
+	return gokit.Answer{"entries": n, "how": how, "full": full,
+		"emptied": emptied, "rebuilt": again, "dropped": settled(base)}
 }
 
-func scavenge(mib, ms int) result {
+func scavenge(mib, ms int) gokit.Answer {
 	base := settled(nil)
 	all := touched(mib)
 	full := reading(base)
@@ -139,20 +132,11 @@ func scavenge(mib, ms int) result {
 	before := time.Now()
 	debug.FreeOSMemory()
 	took := time.Since(before)
-	return result{"mib": mib, "full": full, "curve": curve, "forced": reading(base), "forced_ms": float64(took) / 1e6}
-}
-
-// unit is the size of a bucket (1.23) or group (later) of a map's type, as its descriptor says.
-func unit(mapOf any) int {
-	maptype := (*[2]unsafe.Pointer)(unsafe.Pointer(&mapOf))[0]
-	if strings.HasPrefix(runtime.Version(), "go1.23") {
-		return int(*(*uint16)(unsafe.Add(maptype, 82)))
-	}
-	return int(*(*uint64)(unsafe.Add(maptype, 80)))
+	return gokit.Answer{"mib": mib, "full": full, "curve": curve, "forced": reading(base), "forced_ms": float64(took) / 1e6}
 }
 
 // measured is what a map of these keys takes, made for so many entries.
-func measured[K comparable, V any](keys []K) result {
+func measured[K comparable, V any](keys []K) gokit.Answer {
 	var before, made, after runtime.MemStats
 	var value V
 	runtime.GC()
@@ -164,22 +148,23 @@ func measured[K comparable, V any](keys []K) result {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	must(len(m) == len(keys), "keys are not all different")
+	gokit.Must(len(m) == len(keys), "keys are not all different")
 	each := float64(len(keys))
-	answer := result{"unit_bytes": unit(m), "payload_bytes": unsafe.Sizeof(keys[0]) + unsafe.Sizeof(value),
+	took := gokit.Answer{"unit_bytes": gokit.BucketSize(reflect.TypeOf(m)),
+		"payload_bytes":  unsafe.Sizeof(keys[0]) + unsafe.Sizeof(value),
 		"made_per_entry": float64(made.HeapAlloc-before.HeapAlloc) / each,
 		"per_entry":      float64(after.HeapAlloc-before.HeapAlloc) / each}
 	runtime.KeepAlive(m)
 	runtime.KeepAlive(keys)
-	return answer
+	return took
 }
 
-func padding(n int) result {
+func padding(n int) gokit.Answer {
 	long, short, text := make([]uint64, n), make([]uint32, n), make([]string, n)
 	for i := range n {
 		long[i], short[i], text[i] = uint64(i), uint32(i), strconv.Itoa(i)
 	}
-	return result{"entries": n, "types": result{
+	return gokit.Answer{"entries": n, "types": gokit.Answer{
 		"map[uint64]uint64":    measured[uint64, uint64](long),
 		"map[uint64]uint32":    measured[uint64, uint32](long),
 		"map[uint64]bool":      measured[uint64, bool](long),
@@ -193,29 +178,17 @@ func padding(n int) result {
 	}}
 }
 
-func number(i int) int {
-	must(i < len(os.Args), "an argument is missing")
-	n, err := strconv.Atoi(os.Args[i])
-	must(err == nil && n > 0 && n < 1<<30, "'"+os.Args[i]+"' is no number that fits")
-	return n
-}
-
 func main() {
-	must(len(os.Args) > 2, "usage: see the top of main.go")
-	var answer result
-	switch os.Args[1] {
-	case "release":
-		answer = release(number(2))
-	case "map":
-		must(len(os.Args) > 3, "delete or clear?")
-		answer = keep(number(2), os.Args[3])
-	case "scavenge":
-		answer = scavenge(number(2), number(3))
-	case "padding":
-		answer = padding(number(2))
+	switch args := os.Args[1:]; {
+	case len(args) == 2 && args[0] == "release":
+		release(gokit.Number(args[1], 1)).Print()
+	case len(args) == 3 && args[0] == "map":
+		keep(gokit.Number(args[1], 1), args[2]).Print()
+	case len(args) == 3 && args[0] == "scavenge":
+		scavenge(gokit.Number(args[1], 1), gokit.Number(args[2], 1)).Print()
+	case len(args) == 2 && args[0] == "padding":
+		padding(gokit.Number(args[1], 1)).Print()
 	default:
-		must(false, "no command '"+os.Args[1]+"'")
+		gokit.Fail("usage: retain release MIB | map N delete|clear | scavenge MIB MS | padding N")
 	}
-	answer["version"] = runtime.Version()
-	must(json.NewEncoder(os.Stdout).Encode(answer) == nil, "stdout cannot be written")
 }

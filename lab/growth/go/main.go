@@ -8,63 +8,22 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"reflect"
 	"runtime"
 	"runtime/debug"
 	"sort"
-	"strconv"
-	"strings"
 	"syscall"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
-
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
-}
-
-func must(ok bool, what string) {
-	if !ok {
-		fail("%s", what)
-	}
-}
-
-type answer map[string]any
-
-func (a answer) print() {
-	a["version"] = runtime.Version()
-	text, err := json.Marshal(a)
-	must(err == nil, "no JSON")
-	fmt.Println(string(text))
-}
-
-// mix is splitmix64's finisher, as in measure.h.
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
 
 func usage() syscall.Rusage {
 	var u syscall.Rusage
-	must(syscall.Getrusage(syscall.RUSAGE_SELF, &u) == nil, "getrusage failed")
+	gokit.Must(syscall.Getrusage(syscall.RUSAGE_SELF, &u) == nil, "getrusage failed")
 	return u
-}
-
-const (
-	processClock = 2
-	threadClock  = 3
-)
-
-func clockNs(id uintptr) int64 {
-	var t syscall.Timespec
-	_, _, err := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, id, uintptr(unsafe.Pointer(&t)), 0)
-	must(err == 0, "no such clock")
-	return t.Nano()
 }
 
 // ---- a fill ----
@@ -78,11 +37,9 @@ type job struct {
 
 func parse(args []string) (*job, bool) {
 	if len(args) != 5 {
-		fail("usage: growth time|count u64|string N none|exact|plus15 shuffled|sorted|sorting SEED")
+		gokit.Fail("usage: growth time|count u64|string N none|exact|plus15 shuffled|sorted|sorting SEED")
 	}
-	n, err := strconv.Atoi(args[1])
-	seed, err2 := strconv.ParseUint(args[4], 10, 32)
-	must(err == nil && err2 == nil && n > 0, "N and SEED are numbers")
+	n, seed := gokit.Number(args[1], 1), uint64(gokit.Number(args[4], 0))
 	j := &job{n: n, sorted: args[3] == "sorted", sorting: args[3] == "sorting"}
 	switch args[2] {
 	case "exact":
@@ -91,7 +48,7 @@ func parse(args []string) (*job, bool) {
 		j.hint = n + n*15/100
 	}
 	for i := 0; i < n; i++ {
-		number := mix(seed*0x1000003 + uint64(i))
+		number := gokit.Key(seed, uint64(i))
 		if args[0] == "string" {
 			j.strings = append(j.strings, fmt.Sprintf("key-%016x", number))
 		} else {
@@ -99,7 +56,7 @@ func parse(args []string) (*job, bool) {
 		}
 	}
 	for i := len(j.strings) - 1; i > 0; i-- { // where a string lies says nothing of its place
-		other := mix(seed^uint64(i)<<32) % uint64(i+1)
+		other := gokit.Mix(seed^uint64(i)<<32) % uint64(i+1)
 		j.strings[i], j.strings[other] = j.strings[other], j.strings[i]
 	}
 	if j.sorted {
@@ -136,36 +93,16 @@ func (j *job) fillStrings(watch func(unsafe.Pointer)) map[string]uint64 {
 	return m
 }
 
-// hmap is the header of Go's classic map.
-type hmap struct {
-	count               int
-	flags, B            uint8
-	noverflow           uint16
-	hash0               uint32
-	buckets, oldbuckets unsafe.Pointer
-}
-
-// isClassic: Go had this map by default up to 1.23.
-func isClassic() bool {
-	v := runtime.Version()
-	for _, minor := range []string{"1.19", "1.20", "1.21", "1.22", "1.23"} {
-		if v == "go"+minor || strings.HasPrefix(v, "go"+minor+".") {
-			return true
-		}
-	}
-	return false
-}
-
 var keep any // what lives to the end of a measurement
 
 func (j *job) fill(str bool, watch func(unsafe.Pointer)) {
 	if str {
 		m := j.fillStrings(watch)
-		must(len(m) == j.n && m[j.strings[j.n-1]] == uint64(j.n-1), "entries were lost")
+		gokit.Must(len(m) == j.n && m[j.strings[j.n-1]] == uint64(j.n-1), "entries were lost")
 		keep = m
 	} else {
 		m := j.fillNumbers(watch)
-		must(len(m) == j.n && m[j.numbers[j.n-1]] == uint64(j.n-1), "entries were lost")
+		gokit.Must(len(m) == j.n && m[j.numbers[j.n-1]] == uint64(j.n-1), "entries were lost")
 		keep = m
 	}
 }
@@ -173,14 +110,14 @@ func (j *job) fill(str bool, watch func(unsafe.Pointer)) {
 func timeFill(args []string) {
 	j, str := parse(args)
 	runtime.GC()
-	before, start := usage(), clockNs(processClock)
+	before, start := usage(), gokit.ProcessNs()
 	if j.sorting {
 		j.sort()
 	}
-	sorted := clockNs(processClock)
+	sorted := gokit.ProcessNs()
 	j.fill(str, nil)
-	end, after := clockNs(processClock), usage()
-	answer{"ns": end - sorted, "sort_ns": sorted - start, "faults": after.Minflt - before.Minflt}.print()
+	end, after := gokit.ProcessNs(), usage()
+	gokit.Answer{"ns": end - sorted, "sort_ns": sorted - start, "faults": after.Minflt - before.Minflt}.Print()
 }
 
 func countFill(args []string) {
@@ -196,34 +133,34 @@ func countFill(args []string) {
 	runtime.ReadMemStats(&after)
 	runtime.GC()
 	runtime.ReadMemStats(&end)
-	a := answer{"allocs": after.Mallocs - before.Mallocs, "bytes": after.TotalAlloc - before.TotalAlloc,
+	a := gokit.Answer{"allocs": after.Mallocs - before.Mallocs, "bytes": after.TotalAlloc - before.TotalAlloc,
 		"held": end.HeapAlloc - before.HeapAlloc, "compared_per_insert": j.compare(str)}
 	keep = nil
-	if isClassic() {
+	if gokit.IsClassic() {
 		grows, moved, array := 0, 0, unsafe.Pointer(nil)
 		var b uint8
 		j.fill(str, func(p unsafe.Pointer) {
-			h := (*hmap)(p)
-			if array != nil && array != h.buckets {
+			h := (*gokit.Classic)(p)
+			if array != nil && array != h.Buckets {
 				grows++
-				moved += h.count - 1 // all but the one just inserted
+				moved += h.Count - 1 // all but the one just inserted
 			}
-			array, b = h.buckets, h.B
+			array, b = h.Buckets, h.B
 		})
 		a["grows"], a["moved"], a["B"] = grows, moved, b
 	}
-	a.print()
+	a.Print()
 }
 
 // compare counts calls of the key's equality function.  A struct type made at run time has its function in writable
-// memory, at offset 24 of the descriptor; maps of it take the generic path, the one that asks tophash for all keys.
+// memory; maps of it take the generic path, the one that asks tophash for all keys.
 func (j *job) compare(str bool) float64 {
 	field := reflect.TypeOf(uint64(0))
 	if str {
 		field = reflect.TypeOf("")
 	}
 	key := reflect.StructOf([]reflect.StructField{{Name: "Lab", Type: field}})
-	equal := (*func(unsafe.Pointer, unsafe.Pointer) bool)(unsafe.Add(typeWord(key), 24))
+	equal := gokit.EqualOf(key)
 	was, compared := *equal, 0
 	*equal = func(a, b unsafe.Pointer) bool { compared++; return was(a, b) }
 	m := reflect.MakeMapWithSize(reflect.MapOf(key, reflect.TypeOf(uint64(0))), j.hint)
@@ -237,81 +174,76 @@ func (j *job) compare(str bool) float64 {
 		m.SetMapIndex(cell, reflect.ValueOf(uint64(i)))
 	}
 	inserts := compared
-	must(m.Len() == j.n && m.MapIndex(cell).Uint() == uint64(j.n-1), "entries were lost")
-	must(compared > inserts, "the comparisons were not counted")
+	gokit.Must(m.Len() == j.n && m.MapIndex(cell).Uint() == uint64(j.n-1), "entries were lost")
+	gokit.Must(compared > inserts, "the comparisons were not counted")
 	return float64(inserts) / float64(j.n)
 }
-
-// typeWord gives the address of a type's descriptor.
-func typeWord(t reflect.Type) unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1] }
 
 // ---- pauses ----
 
 var clockCost int64
 
-func since(start int64) int64 { return max(0, clockNs(threadClock)-start-clockCost) }
+func since(start int64) int64 { return max(0, gokit.ThreadNs()-start-clockCost) }
 
-func summary(ns []int64) answer {
+func summary(ns []int64) gokit.Answer {
 	if len(ns) == 0 {
-		return answer{"n": 0}
+		return gokit.Answer{"n": 0}
 	}
 	sort.Slice(ns, func(a, b int) bool { return ns[a] < ns[b] })
 	at := func(share float64) int64 { return ns[int(share*float64(len(ns)-1)+0.5)] }
-	return answer{"n": len(ns), "p50": at(0.5), "p99": at(0.99), "max": at(1)}
+	return gokit.Answer{"n": len(ns), "p50": at(0.5), "p99": at(0.99), "max": at(1)}
 }
 
 // Inserts by what they did, read from the header before and after; without a classic header all together.
 func pauses(args []string) {
-	n, err := strconv.Atoi(args[0])
-	seed, err2 := strconv.ParseUint(args[1], 10, 32)
-	must(err == nil && err2 == nil, "N and SEED are numbers")
+	n, seed := gokit.Number(args[0], 1), uint64(gokit.Number(args[1], 0))
 	runtime.LockOSThread()
 	clockCost = 1 << 40
 	for i := 0; i < 1000; i++ {
-		start := clockNs(threadClock)
-		clockCost = min(clockCost, clockNs(threadClock)-start)
+		start := gokit.ThreadNs()
+		clockCost = min(clockCost, gokit.ThreadNs()-start)
 	}
 	m := make(map[uint64]uint64)
 	times := map[string][]int64{}
 	for i := 0; i < n; i++ {
-		h := *(**hmap)(unsafe.Pointer(&m))
+		h := *(**gokit.Classic)(unsafe.Pointer(&m))
 		kind, growing, b := "all", false, uint8(0)
-		if isClassic() {
-			kind, growing, b = "plain", h.oldbuckets != nil, h.B
+		if gokit.IsClassic() {
+			kind, growing, b = "plain", h.Growing(), h.B
 		}
-		start := clockNs(threadClock)
-		m[mix(seed*0x1000003+uint64(i))] = uint64(i)
+		start := gokit.ThreadNs()
+		m[gokit.Key(seed, uint64(i))] = uint64(i)
 		took := since(start)
-		if isClassic() && h.B != b {
+		if gokit.IsClassic() && h.B != b {
 			kind = "starting"
 		} else if growing {
 			kind = "evacuating"
 		}
 		times[kind] = append(times[kind], took)
 	}
-	must(len(m) == n, "entries were lost")
-	writes := answer{}
+	gokit.Must(len(m) == n, "entries were lost")
+	writes := gokit.Answer{}
 	for kind, ns := range times {
 		writes[kind] = summary(ns)
 	}
-	arrays := []answer{}
+	arrays := []gokit.Answer{}
 	for room := 13; room <= n; room *= 2 {
 		ns := []int64{}
 		for i := 0; i < 31; i++ {
-			start := clockNs(threadClock)
+			start := gokit.ThreadNs()
 			keep = make(map[uint64]uint64, room)
 			ns = append(ns, since(start))
 		}
-		arrays = append(arrays, answer{"entries": room, "ns": summary(ns)})
+		arrays = append(arrays, gokit.Answer{"entries": room, "ns": summary(ns)})
 	}
-	answer{"go_u64": writes, "arrays": arrays}.print()
+	gokit.Answer{"go_u64": writes, "arrays": arrays}.Print()
 }
 
 func main() {
 	verbs := map[string]func([]string){"time": timeFill, "count": countFill, "pauses": pauses}
 	least := map[string]int{"time": 5, "count": 5, "pauses": 2}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil || len(os.Args)-2 != least[os.Args[1]] {
-		fail("usage: growth time|count|pauses ...")
+		gokit.Fail("usage: growth time|count|pauses ...")
 	}
 	verbs[os.Args[1]](os.Args[2:])
 }

@@ -4,80 +4,24 @@
 //	                                 are left
 //	iteration order N TIMES          do passes over one map begin at other entries, and what do they share?
 //
-// SEEDING is the hash seed, written into the header before the first insert, or 0 for the one Go draws: hash0 at offset
-// 12 of the classic header, the seed at 8 of the one since Go 1.24.  Go hashes with keys of the process besides, so
-// another process has another table all the same.
+// SEEDING is the hash seed, written into the header before the first insert, or 0 for the one Go draws.  Go hashes with
+// keys of the process besides, so another process has another table all the same.
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
-	"syscall"
-	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
-}
-
-func must(ok bool, what string) {
-	if !ok {
-		fail("%s", what)
-	}
-}
-
-type answer map[string]any
-
-func (a answer) print() {
-	a["version"] = runtime.Version()
-	text, err := json.Marshal(a)
-	must(err == nil, "no JSON")
-	fmt.Println(string(text))
-}
-
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-func number(text string, least int) int {
-	n, err := strconv.Atoi(text)
-	must(err == nil && n >= least, "'"+text+"' is no number")
-	return n
-}
-
-// isClassic: Go had this map by default up to 1.23.
-func isClassic() bool {
-	v := runtime.Version()
-	for _, minor := range []string{"1.19", "1.20", "1.21", "1.22", "1.23"} {
-		if v == "go"+minor || strings.HasPrefix(v, "go"+minor+".") {
-			return true
-		}
-	}
-	return false
-}
-
-func cpuNs() int64 {
-	var t syscall.Timespec
-	_, _, err := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, 3, uintptr(unsafe.Pointer(&t)), 0) // of this thread
-	must(err == 0, "no such clock")
-	return t.Nano()
-}
-
 func fixSeed(m map[string]uint64, seed uint32) {
-	header := *(*unsafe.Pointer)(unsafe.Pointer(&m))
-	if isClassic() {
-		*(*uint32)(unsafe.Add(header, 12)) = seed
+	if gokit.IsClassic() {
+		gokit.ClassicOf(m).Hash0 = seed
 	} else {
-		*(*uint64)(unsafe.Add(header, 8)) = mix(uint64(seed))
+		gokit.SwissOf(m).Seed = uintptr(gokit.Mix(uint64(seed)))
 	}
 }
 
@@ -85,7 +29,7 @@ func pass(n, left int, seed uint32) {
 	runtime.LockOSThread()
 	keys := make([]string, n)
 	for i := range keys {
-		keys[i] = fmt.Sprintf("key-%016x", mix(1*0x1000003+uint64(i)))
+		keys[i] = fmt.Sprintf("key-%016x", gokit.Key(1, uint64(i)))
 	}
 	m := map[string]uint64{}
 	if seed != 0 {
@@ -104,7 +48,7 @@ func pass(n, left int, seed uint32) {
 	best := int64(1) << 62
 	for i := 0; i < 3; i++ {
 		entries, values, bytes := 0, uint64(0), uint64(0)
-		start := cpuNs()
+		start := gokit.ThreadNs()
 		for key, value := range m {
 			entries++
 			values += value
@@ -112,43 +56,42 @@ func pass(n, left int, seed uint32) {
 				bytes += uint64(key[b])
 			}
 		}
-		best = min(best, cpuNs()-start)
-		must(entries == left && values == want && bytes > 0, "a pass has missed entries, or seen some twice")
+		best = min(best, gokit.ThreadNs()-start)
+		gokit.Must(entries == left && values == want && bytes > 0, "a pass has missed entries, or seen some twice")
 	}
-	answer{"ns": float64(best) / float64(left)}.print()
+	gokit.Answer{"ns": float64(best) / float64(left)}.Print()
 }
 
-// bucketOf gives the bucket of each key in the classic map: 144 bytes, keys at 8, the overflow word at 136.
-func bucketOf(m map[uint64]uint64) (where map[uint64]uintptr, buckets uintptr) {
-	header := *(*unsafe.Pointer)(unsafe.Pointer(&m))
-	must(*(*unsafe.Pointer)(unsafe.Add(header, 24)) == nil, "the map is growing")
-	where, buckets = map[uint64]uintptr{}, 1<<*(*uint8)(unsafe.Add(header, 9))
-	for i := uintptr(0); i < buckets; i++ {
-		array := *(*unsafe.Pointer)(unsafe.Add(header, 16))
-		for b := unsafe.Add(array, i*144); b != nil; b = *(*unsafe.Pointer)(unsafe.Add(b, 136)) {
-			for k, top := range (*[8]uint8)(b) {
-				if top >= 5 {
-					where[(*[8]uint64)(unsafe.Add(b, 8))[k]] = i
+// bucketOf gives the bucket of each key in the classic map.
+func bucketOf(m map[uint64]uint64) (where map[uint64]uint64, buckets uint64) {
+	h := gokit.ClassicOf(m)
+	gokit.Must(!h.Growing(), "the map is growing")
+	where, buckets = map[uint64]uint64{}, 1<<h.B
+	for i := uint64(0); i < buckets; i++ {
+		for b := gokit.At(h.Buckets, i); b != nil; b = b.Overflow {
+			for k, top := range b.Tops {
+				if top >= gokit.MinTopHash {
+					where[b.Keys[k]] = i
 				}
 			}
 		}
 	}
-	must(len(where) == len(m), "the buckets were misread")
+	gokit.Must(len(where) == len(m), "the buckets were misread")
 	return
 }
 
 func order(n, times int) {
 	m := make(map[uint64]uint64, n)
 	for i := 0; i < n; i++ {
-		m[mix(uint64(i))] = uint64(i)
+		m[gokit.Mix(uint64(i))] = uint64(i)
 	}
-	a, firsts, circles := answer{"times": times}, map[uint64]bool{}, 0
-	where, buckets := map[uint64]uintptr{}, uintptr(1)
-	if isClassic() {
+	a, firsts, circles := gokit.Answer{"times": times}, map[uint64]bool{}, 0
+	where, buckets := map[uint64]uint64{}, uint64(1)
+	if gokit.IsClassic() {
 		where, buckets = bucketOf(m)
 	}
 	for i := 0; i < times; i++ {
-		walked, last, first := uintptr(0), uintptr(0), true
+		walked, last, first := uint64(0), uint64(0), true
 		for key := range m {
 			if first {
 				firsts[key] = true
@@ -162,21 +105,21 @@ func order(n, times int) {
 		}
 	}
 	a["different_firsts"] = len(firsts)
-	if isClassic() {
+	if gokit.IsClassic() {
 		a["in_a_circle"] = circles
 	}
-	a.print()
+	a.Print()
 }
 
 func main() {
 	debug.SetGCPercent(-1)
 	switch args := os.Args[1:]; {
 	case len(args) == 4 && args[0] == "pass":
-		n := number(args[1], 100)
-		pass(n, n*number(args[2], 1)/100, uint32(number(args[3], 0)))
+		n := gokit.Number(args[1], 100)
+		pass(n, n*gokit.Number(args[2], 1)/100, uint32(gokit.Number(args[3], 0)))
 	case len(args) == 3 && args[0] == "order":
-		order(number(args[1], 10), number(args[2], 1))
+		order(gokit.Number(args[1], 10), gokit.Number(args[2], 1))
 	default:
-		fail("usage: iteration pass N LEFT SEEDING, iteration order N TIMES")
+		gokit.Fail("usage: iteration pass N LEFT SEEDING, iteration order N TIMES")
 	}
 }

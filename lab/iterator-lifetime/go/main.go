@@ -7,39 +7,26 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"unsafe"
-)
 
-var classic = strings.HasPrefix(runtime.Version(), "go1.23")
+	"gomap.invalid/lab/gokit"
+)
 
 const (
 	pattern    = 0xdeadbeefdeadbeef
 	bucketSize = 8 + 8*8 + 8*16 + 8
 )
 
-type header struct {
-	count      int
-	flags, b   uint8
-	noverflow  uint16
-	hash0      uint32
-	buckets    uintptr // not a pointer: it shall keep nothing alive
-	oldbuckets uintptr
-}
-
-func headerOf(m map[uint64]string) *header { return *(**header)(unsafe.Pointer(&m)) }
-
 // Bits of the bucket number; since 1.24 of the directory of tables.
 func bOf(m map[uint64]string) uint8 {
-	if classic {
-		return headerOf(m).b
+	if gokit.IsClassic() {
+		return gokit.ClassicOf(m).B
 	}
-	return *(*uint8)(unsafe.Add(unsafe.Pointer(headerOf(m)), 32))
+	return gokit.SwissOf(m).GlobalDepth
 }
 
 func valueOf(k uint64) string { return "value " + strconv.FormatUint(k*k, 36) }
@@ -56,13 +43,8 @@ func collect() {
 	}
 }
 
-func die(what string) {
-	fmt.Fprintln(os.Stderr, what)
-	os.Exit(1)
-}
-
 type result struct {
-	Go          string `json:"go"`
+	Version     string `json:"version"`
 	Entries     int    `json:"entries"`
 	Twice       int    `json:"twice"`
 	Wrong       int    `json:"wrong"`
@@ -77,8 +59,8 @@ type result struct {
 //go:noinline
 func iterate(m map[uint64]string, n int, r *result) (old uintptr) {
 	seen, gone, next := make([]uint8, n), make([]bool, n), uint64(n)
-	h := headerOf(m)
-	old, r.BBefore = h.buckets, bOf(m)
+	h := gokit.ClassicOf(m)
+	old, r.BBefore = uintptr(h.Buckets), bOf(m) // not a pointer: it shall keep nothing alive
 	steps := 0
 	for k, v := range m {
 		if v != valueOf(k) {
@@ -104,10 +86,9 @@ func iterate(m map[uint64]string, n int, r *result) (old uintptr) {
 		}
 		if steps++; steps == n/2 {
 			collect()
-			if classic {
-				if h.buckets == old || h.oldbuckets == old {
-					die("the map did not replace its array")
-				}
+			if gokit.IsClassic() {
+				replaced := uintptr(h.Buckets) != old && uintptr(h.Oldbuckets) != old
+				gokit.Must(replaced, "the map did not replace its array")
 				r.AliveWhile = true
 				for _, top := range tops(old) {
 					r.AliveWhile = r.AliveWhile && top >= 2 && top <= 4
@@ -125,24 +106,21 @@ func iterate(m map[uint64]string, n int, r *result) (old uintptr) {
 }
 
 func main() {
-	if len(os.Args) != 2 || !strings.Contains(os.Getenv("GODEBUG"), "clobberfree=1") {
-		die("usage: GODEBUG=clobberfree=1 iterate N")
-	}
-	n, _ := strconv.Atoi(os.Args[1])
-	r := result{Go: runtime.Version(), Entries: n}
+	clobbers := strings.Contains(os.Getenv("GODEBUG"), "clobberfree=1")
+	gokit.Must(len(os.Args) == 2 && clobbers, "usage: GODEBUG=clobberfree=1 iterate N")
+	n := gokit.Number(os.Args[1], 1)
+	r := result{Version: runtime.Version(), Entries: n}
 	m := map[uint64]string{}
-	for k := uint64(0); k < uint64(n) || classic && headerOf(m).oldbuckets != 0; k++ {
+	for k := uint64(0); k < uint64(n) || gokit.IsClassic() && gokit.ClassicOf(m).Growing(); k++ {
 		m[k], n = valueOf(k), max(n, int(k)+1)
 	}
 	r.Entries = n
 	collect()
 	old := iterate(m, n, &r)
 	collect()
-	for i := uintptr(0); classic && i < 1<<r.BBefore; i++ { // some of it may be in use again
+	for i := uintptr(0); gokit.IsClassic() && i < 1<<r.BBefore; i++ { // some of it may be in use again
 		r.FreedAfter = r.FreedAfter || word(old+i*bucketSize) == pattern
 	}
 	runtime.KeepAlive(m)
-	if json.NewEncoder(os.Stdout).Encode(r) != nil {
-		os.Exit(1)
-	}
+	gokit.Print(r)
 }

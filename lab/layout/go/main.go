@@ -7,16 +7,15 @@ package main
 import (
 	"debug/dwarf"
 	"debug/elf"
-	"encoding/json"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"go/types"
-	"os"
 	"reflect"
 	"runtime"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 type field struct {
@@ -32,23 +31,16 @@ type record struct {
 	Fields []field `json:"fields"`
 }
 
-func check(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "layout:", err)
-		os.Exit(1)
-	}
-}
-
 // debugInfo returns the structs of these names from the program's own debug information.
 func debugInfo(wanted ...string) map[string]record {
 	file, err := elf.Open("/proc/self/exe")
-	check(err)
+	gokit.Check(err)
 	data, err := file.DWARF()
-	check(err)
+	gokit.Check(err)
 	found := map[string]record{}
 	for reader := data.Reader(); ; {
 		entry, err := reader.Next()
-		check(err)
+		gokit.Check(err)
 		if entry == nil {
 			return found
 		}
@@ -58,7 +50,7 @@ func debugInfo(wanted ...string) map[string]record {
 				continue
 			}
 			t, err := data.Type(entry.Offset)
-			check(err)
+			gokit.Check(err)
 			r := record{Name: name, Size: t.Size()}
 			for _, f := range t.(*dwarf.StructType).Field {
 				r.Fields = append(r.Fields, field{f.Name, f.ByteOffset, f.Type.Size()})
@@ -77,22 +69,10 @@ func describe(name string, t reflect.Type) record {
 	return r
 }
 
-// Offsets in the descriptor of a map type, the same in all versions (48 bytes of common part first).
-const (
-	descBucket = 64
-	descHasher = 72
-)
-
-func at(p unsafe.Pointer, offset uintptr) unsafe.Pointer { return unsafe.Add(p, offset) }
-
-func descriptor(t reflect.Type) unsafe.Pointer {
-	return (*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1]
-}
-
 // bucketOf is the struct type that the compiler made for a map's bucket, or group.
 func bucketOf(m reflect.Type) reflect.Type {
 	t := reflect.TypeOf(0)
-	(*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1] = *(*unsafe.Pointer)(at(descriptor(m), descBucket))
+	(*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1] = *(*unsafe.Pointer)(unsafe.Add(gokit.TypeWord(m), 64))
 	return t
 }
 
@@ -185,19 +165,16 @@ func structs() []record {
 // placed counts the entries of a map[uint64]uint64 that lie in the chain of the bucket their hash chooses, with the
 // hash seed read at the given offset of the header: all, if B, the seed and the bucket's parts are where we say.
 func placed(m map[uint64]uint64, seedAt uintptr) (found, buckets int) {
-	desc, h := descriptor(reflect.TypeOf(m)), *(*unsafe.Pointer)(unsafe.Pointer(&m))
-	hash := *(*func(unsafe.Pointer, uintptr) uintptr)(at(desc, descHasher))
-	seed := uintptr(*(*uint32)(at(h, seedAt)))
-	mask := uintptr(1)<<*(*uint8)(at(h, 9)) - 1
-	first := *(*unsafe.Pointer)(at(h, 16))
+	h, hash := gokit.ClassicOf(m), *gokit.HashOf(reflect.TypeOf(m))
+	seed := uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(h), seedAt)))
 	used := map[uintptr]bool{}
 	for k, v := range m {
 		key := k
-		home := hash(unsafe.Pointer(&key), seed) & mask
+		home := hash(unsafe.Pointer(&key), seed) & (1<<h.B - 1)
 		used[home] = true
-		for b := at(first, home*144); b != nil; b = *(*unsafe.Pointer)(at(b, 136)) {
-			for i := uintptr(0); i < 8; i++ {
-				if *(*uint8)(at(b, i)) >= 5 && *(*uint64)(at(b, 8+8*i)) == k && *(*uint64)(at(b, 72+8*i)) == v {
+		for b := gokit.At(h.Buckets, uint64(home)); b != nil; b = b.Overflow {
+			for i, top := range b.Tops {
+				if top >= gokit.MinTopHash && b.Keys[i] == k && b.Elems[i] == v {
 					found++
 				}
 			}
@@ -220,12 +197,12 @@ func fill(n int) placing {
 		m[uint64(i)*0x9E3779B97F4A7C15] = uint64(i)
 	}
 	// Let a growth that is under way end, so that all entries are in one array.
-	h := *(*unsafe.Pointer)(unsafe.Pointer(&m))
-	for *(*unsafe.Pointer)(at(h, 24)) != nil {
+	h := gokit.ClassicOf(m)
+	for h.Growing() {
 		delete(m, 1)
 		m[0] = 0
 	}
-	p := placing{Entries: len(m), B: *(*uint8)(at(h, 9))}
+	p := placing{Entries: len(m), B: h.B}
 	p.At12, p.Used = placed(m, 12)
 	p.At16, _ = placed(m, 16)
 	runtime.KeepAlive(m)
@@ -236,7 +213,7 @@ func fill(n int) placing {
 func refusal() string {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, "key.go", "package p\ntype k struct{ m map[int]int }\nvar x map[k]int\n", 0)
-	check(err)
+	gokit.Check(err)
 	_, err = (&types.Config{}).Check("p", set, []*ast.File{file}, nil)
 	if err == nil {
 		return ""
@@ -256,8 +233,8 @@ func main() {
 	lookAll[[128]uint8]("b128")
 	lookAll[[129]uint8]("b129")
 
-	out := map[string]interface{}{
-		"version": runtime.Version(), "maps": rows, "structs": structs(), "refusal": refusal(),
+	out := gokit.Answer{
+		"maps": rows, "structs": structs(), "refusal": refusal(),
 		"comparable": reflect.TypeOf(struct{ m map[int]int }{}).Comparable(),
 		"string":     int(unsafe.Sizeof("")), "slice": int(unsafe.Sizeof([]byte{})),
 	}
@@ -268,7 +245,7 @@ func main() {
 	} else if h, ok := info["internal/runtime/maps.Map"]; ok {
 		out["design"], out["header"] = "swiss", h
 	} else {
-		check(fmt.Errorf("no map header in the debug information of %s", runtime.Version()))
+		gokit.Fail("no map header in the debug information of %s", runtime.Version())
 	}
-	check(json.NewEncoder(os.Stdout).Encode(out))
+	out.Print()
 }

@@ -12,7 +12,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"os"
 	"reflect"
@@ -22,17 +21,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/google/btree"
+	"gomap.invalid/lab/gokit"
 )
 
 const (
-	batches      = 1000
-	degree       = 32
-	clockProcess = 2 // CLOCK_PROCESS_CPUTIME_ID
+	batches = 1000
+	degree  = 32
 )
 
 type entry[K cmp.Ordered] struct {
@@ -78,39 +75,18 @@ func makeEngine[K cmp.Ordered](name string, hint int) engine[K] {
 		list := btree.NewFreeListG[entry[K]](btree.DefaultFreeListSize)
 		return tree[K]{btree.NewWithFreeListG(degree, func(a, b entry[K]) bool { return a.key < b.key }, list)}
 	}
-	fail("no engine '%s'", name)
+	gokit.Fail("no engine '%s'", name)
 	return nil
 }
 
-func fail(format string, about ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", about...)
-	os.Exit(1)
-}
-
-func mix(i uint64) uint64 {
-	i += 0x9e3779b97f4a7c15
-	i = (i ^ (i >> 30)) * 0xbf58476d1ce4e5b9
-	i = (i ^ (i >> 27)) * 0x94d049bb133111eb
-	return i ^ (i >> 31)
-}
-
-func number(i uint64) uint64 { return mix(i) }
-func text(i uint64) string   { return fmt.Sprintf("%016x", mix(i)) }
+func text(i uint64) string { return fmt.Sprintf("%016x", gokit.Mix(i)) }
 
 // Measuring
-
-func cpu() uint64 {
-	var t syscall.Timespec
-	if _, _, err := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockProcess, uintptr(unsafe.Pointer(&t)), 0); err != 0 {
-		fail("clock_gettime: %s", err)
-	}
-	return uint64(t.Nano())
-}
 
 func resident(field string) uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		fail("%s", err)
+		gokit.Fail("%s", err)
 	}
 	for _, line := range strings.Split(string(status), "\n") {
 		if strings.HasPrefix(line, field) {
@@ -118,33 +94,33 @@ func resident(field string) uint64 {
 			return kib * 1024
 		}
 	}
-	fail("no %s in /proc/self/status", field)
+	gokit.Fail("no %s in /proc/self/status", field)
 	return 0
 }
 
-// measured runs work and prints what it cost; merged is the number of entries it goes through.
+// measured runs work and prints what it cost; merged is the gokit.Mix of entries it goes through.
 func measured(merged int, wall bool, work func() int) {
 	runtime.GC()
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		fail("%s", err)
+		gokit.Fail("%s", err)
 	}
 	var before, after runtime.MemStats
 	base := resident("VmRSS:")
 	runtime.ReadMemStats(&before)
-	start, cpuStart := time.Now(), cpu()
+	start, cpuStart := time.Now(), gokit.ProcessNs()
 	entries := work()
-	elapsed, used := uint64(time.Since(start)), cpu()-cpuStart
+	elapsed, used := time.Since(start).Nanoseconds(), gokit.ProcessNs()-cpuStart
 	runtime.ReadMemStats(&after)
 	peak := max(resident("VmHWM:"), base) - base
 	ns := used
 	if wall {
 		ns = elapsed
 	}
-	json.NewEncoder(os.Stdout).Encode(map[string]any{
+	gokit.Answer{
 		"ns": ns, "per_entry": float64(ns) / float64(merged), "merged": merged, "entries": entries,
 		"calls": after.Mallocs - before.Mallocs, "bytes": after.TotalAlloc - before.TotalAlloc,
-		"collections": after.NumGC - before.NumGC, "peak": peak, "version": runtime.Version(),
-	})
+		"collections": after.NumGC - before.NumGC, "peak": peak,
+	}.Print()
 }
 
 // A pair
@@ -187,7 +163,7 @@ func merge[K cmp.Ordered](name, how string, a, b engine[K]) engine[K] {
 		fill(out, b)
 	case "sorted", "stream":
 		if how == "stream" && name != "btree" { // its entries are sorted as they come
-			fail("%s cannot merge '%s'", name, how)
+			gokit.Fail("%s cannot merge '%s'", name, how)
 		}
 		x, y := collect(a), collect(b)
 		if how == "sorted" {
@@ -196,14 +172,14 @@ func merge[K cmp.Ordered](name, how string, a, b engine[K]) engine[K] {
 		}
 		putInOrder(out, x, y)
 	default:
-		fail("no way to merge '%s'", how)
+		gokit.Fail("no way to merge '%s'", how)
 	}
 	return out
 }
 
 func expect[K cmp.Ordered](e engine[K], k K, want uint64) {
 	if got, ok := e.get(k); !ok || got != want {
-		fail("a key was lost, or its value is not the last one put")
+		gokit.Fail("a key was lost, or its value is not the last one put")
 	}
 }
 
@@ -221,7 +197,7 @@ func pair[K cmp.Ordered](name, how string, n int, seed uint64, key func(uint64) 
 	var out engine[K]
 	measured(merged, false, func() int { out = merge(name, how, a, b); return out.size() })
 	if out.size() != n+n/2 {
-		fail("%s %s: %d entries, not %d", name, how, out.size(), n+n/2)
+		gokit.Fail("%s %s: %d entries, not %d", name, how, out.size(), n+n/2)
 	}
 	for i := 0; i < n+n/2; i++ {
 		if i < n/2 {
@@ -241,7 +217,7 @@ func manyBatches[K cmp.Ordered](name, how string, n int, seed uint64, concurrent
 	all := make([]entry[K], n)
 	last := map[uint64]uint64{}
 	for i := range all {
-		draw := mix(seed<<32^^uint64(i)) % uint64(n)
+		draw := gokit.Mix(seed<<32^^uint64(i)) % uint64(n)
 		last[draw] = uint64(i / each)
 		all[i] = entry[K]{key(seed<<32 + draw), uint64(i / each)}
 	}
@@ -282,18 +258,18 @@ func manyBatches[K cmp.Ordered](name, how string, n int, seed uint64, concurrent
 		return out.size()
 	})
 	if out.size() != len(last) {
-		fail("%s: %d entries, not %d", name, out.size(), len(last))
+		gokit.Fail("%s: %d entries, not %d", name, out.size(), len(last))
 	}
 	for draw, value := range last {
 		if got, ok := out.get(key(seed<<32 + draw)); !ok || (got != value && !concurrent) {
-			fail("%s: a key was lost, or its value is not the last one put", name)
+			gokit.Fail("%s: a key was lost, or its value is not the last one put", name)
 		}
 	}
 }
 
 // What the package is made of, asked of the program itself.
 func api() {
-	about := map[string]any{"version": runtime.Version()}
+	about := gokit.Answer{}
 	t := reflect.TypeOf(btree.NewG[int](degree, btree.Less[int]()))
 	_, inOrder := t.MethodByName("InOrder")
 	_, ascend := t.MethodByName("Ascend")
@@ -301,10 +277,12 @@ func api() {
 	about["InOrder"], about["Ascend"], about["constructor_needs_less"] = inOrder, ascend, less
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range build.Deps {
-			about["module"] = module.Path + " " + module.Version
+			if strings.HasSuffix(module.Path, "/btree") {
+				about["module"] = module.Path + " " + module.Version
+			}
 		}
 	}
-	json.NewEncoder(os.Stdout).Encode(about)
+	about.Print()
 }
 
 func run[K cmp.Ordered](what, name, how string, n int, seed uint64, key func(uint64) K) {
@@ -314,7 +292,7 @@ func run[K cmp.Ordered](what, name, how string, n int, seed uint64, key func(uin
 	case "batches", "concurrent":
 		manyBatches(name, how, n, seed, what == "concurrent", key)
 	default:
-		fail("no mode '%s'", what)
+		gokit.Fail("no mode '%s'", what)
 	}
 }
 
@@ -324,16 +302,12 @@ func main() {
 		return
 	}
 	if len(os.Args) != 7 {
-		fail("usage: merges pair|batches|concurrent ENGINE HOW u64|str N SEED, or merges api")
+		gokit.Fail("usage: merges pair|batches|concurrent ENGINE HOW u64|str N SEED, or merges api")
 	}
-	n, err := strconv.Atoi(os.Args[5])
-	seed, err2 := strconv.ParseUint(os.Args[6], 10, 31)
-	if err != nil || err2 != nil || n < batches {
-		fail("N and SEED are numbers, N at least %d", batches)
-	}
+	n, seed := gokit.Number(os.Args[5], batches), uint64(gokit.Number(os.Args[6], 0))
 	if os.Args[4] == "str" {
 		run(os.Args[1], os.Args[2], os.Args[3], n, seed, text)
 	} else {
-		run(os.Args[1], os.Args[2], os.Args[3], n, seed, number)
+		run(os.Args[1], os.Args[2], os.Args[3], n, seed, gokit.Mix)
 	}
 }

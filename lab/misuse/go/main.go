@@ -11,32 +11,25 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"reflect"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 const (
 	writers = 4
 	each    = 300000
 	longest = 3 * time.Second
+
+	flagWriting = 4 // in the header: hashWriting
 )
-
-type report = map[string]any
-
-func finish(r report) {
-	r["go"] = runtime.Version()
-	if json.NewEncoder(os.Stdout).Encode(r) != nil {
-		os.Exit(1)
-	}
-}
 
 // Run f; a panic is caught and told, a fatal error cannot be.
 func guarded(wait *sync.WaitGroup, f func()) {
@@ -63,7 +56,7 @@ func writes() {
 		})
 	}
 	wait.Wait()
-	finish(report{"len": len(m), "put": writers * each})
+	gokit.Answer{"len": len(m), "put": writers * each}.Print()
 }
 
 // One goroutine writes for as long as the other does something else.
@@ -87,7 +80,7 @@ func beside(what func(m map[int]int)) {
 		}
 	})
 	wait.Wait()
-	finish(report{})
+	gokit.Answer{}.Print()
 }
 
 var sink int
@@ -109,11 +102,11 @@ func nilMap() {
 	for range m {
 		rounds++
 	}
-	finish(report{
+	gokit.Answer{
 		"read": v == 0 && !ok, "len": len(m) == 0, "range": rounds == 0,
 		"delete": message(func() { delete(m, "a") }) == "", "clear": message(func() { clear(m) }) == "",
 		"write": message(func() { m["a"] = 1 }),
-	})
+	}.Print()
 }
 
 //go:noinline
@@ -133,7 +126,7 @@ func param(use bool) {
 	}
 	overwrite(m, nowhere)
 	runtime.GC()
-	finish(report{"intact": len(m) == 2 && m["a"] == 1 && m["b"] == 2})
+	gokit.Answer{"intact": len(m) == 2 && m["a"] == 1 && m["b"] == 2}.Print()
 }
 
 // ---- the write mark
@@ -156,42 +149,35 @@ func bucketFields(m any) (names []string) {
 }
 
 func flags() {
-	if !strings.HasPrefix(runtime.Version(), "go1.23") {
-		fmt.Fprintln(os.Stderr, "the header of this version is another")
-		os.Exit(1)
-	}
+	gokit.Must(gokit.IsClassic(), "the header of this version is another")
 	// No map type of these names is in the program: reflect makes one, on the heap, whose hash function can be replaced.
 	t := reflect.MapOf(reflect.TypeOf(key(0)), reflect.TypeOf(elem(0)))
-	descriptor := (*struct{ kind, data unsafe.Pointer })(unsafe.Pointer(&t)).data
-	var header unsafe.Pointer
+	var header *gokit.Classic
 	marked, growing, both, calls := 0, 0, 0, 0
-	*(*func(unsafe.Pointer, uintptr) uintptr)(unsafe.Add(descriptor, 72)) = func(p unsafe.Pointer, seed uintptr) uintptr {
+	*gokit.HashOf(t) = func(p unsafe.Pointer, seed uintptr) uintptr {
 		if header != nil {
-			writing := *(*uint8)(unsafe.Add(header, 8))&4 != 0
-			old := *(*unsafe.Pointer)(unsafe.Add(header, 24)) != nil
+			writing := header.Flags&flagWriting != 0
 			calls++
 			if writing {
 				marked++
 			}
-			if old {
+			if header.Growing() {
 				growing++
 			}
-			if writing && old {
+			if writing && header.Growing() {
 				both++
 			}
 		}
 		return uintptr(*(*uint64)(p)*0x9e3779b97f4a7c15) ^ seed
 	}
 	m := reflect.MakeMap(t)
-	header = m.UnsafePointer()
+	header = (*gokit.Classic)(m.UnsafePointer())
 	for i := 0; i < 20000; i++ {
 		m.SetMapIndex(reflect.ValueOf(key(i)), reflect.ValueOf(elem(i)))
 	}
-	if m.Len() != 20000 || !m.MapIndex(reflect.ValueOf(key(7))).IsValid() {
-		fmt.Fprintln(os.Stderr, "entries were lost")
-		os.Exit(1)
-	}
-	finish(report{"calls": calls, "marked": marked, "growing": growing, "both": both, "bucket": bucketFields(map[uint64]uint64{})})
+	gokit.Must(m.Len() == 20000 && m.MapIndex(reflect.ValueOf(key(7))).IsValid(), "entries were lost")
+	gokit.Answer{"calls": calls, "marked": marked, "growing": growing, "both": both,
+		"bucket": bucketFields(map[uint64]uint64{})}.Print()
 }
 
 func main() {

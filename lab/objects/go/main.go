@@ -8,23 +8,16 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"unsafe"
-)
 
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
-}
+	"gomap.invalid/lab/gokit"
+)
 
 type flat struct {
 	ID   int64
@@ -46,22 +39,13 @@ var (
 	keepNested   nested
 )
 
-func cpuNs() int64 {
-	const processCPUTime = 2
-	var t syscall.Timespec
-	if _, _, err := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, processCPUTime, uintptr(unsafe.Pointer(&t)), 0); err != 0 {
-		fail("no such clock")
-	}
-	return t.Nano()
-}
-
 // Processor time of the last run of build: what others on the machine take is not in it.
 var spent int64
 
 func build(kind string, b *testing.B) {
 	b.ReportAllocs()
-	start := cpuNs()
-	defer func() { spent = cpuNs() - start }()
+	start := gokit.ProcessNs()
+	defer func() { spent = gokit.ProcessNs() - start }()
 	switch kind {
 	case "flat":
 		for i := 0; i < b.N; i++ {
@@ -78,7 +62,7 @@ func build(kind string, b *testing.B) {
 			keepNested = nested{int64(i), map[string]int64{"age": int64(i), "height": int64(i)}}
 		}
 	default:
-		fail("objects: no kind '%s': flat, pointer, nested", kind)
+		gokit.Fail("objects: no kind '%s': flat, pointer, nested", kind)
 	}
 }
 
@@ -107,7 +91,7 @@ func (s *source) get() *value {
 	}
 	v := s.pool.Get().(*value)
 	if v[0] != 0 || v[words-1] != 0 {
-		fail("objects: a value was not reset")
+		gokit.Fail("objects: a value was not reset")
 	}
 	return v
 }
@@ -127,7 +111,7 @@ func churn(s *source, n uint64, takesOut bool) {
 		if takesOut && key > live {
 			old := m[key-live]
 			if old == nil || old[0] != key-live {
-				fail("objects: a value is lost")
+				gokit.Fail("objects: a value is lost")
 			}
 			delete(m, key-live)
 			s.put(old)
@@ -147,7 +131,7 @@ func hand(s *source, n uint64, role int, c chan *value) {
 		} else {
 			v := <-c
 			if v[0] != key {
-				fail("objects: a value came out of turn")
+				gokit.Fail("objects: a value came out of turn")
 			}
 			s.put(v)
 		}
@@ -170,7 +154,7 @@ func collect(s *source, n uint64) {
 
 func reuse(how, scenario string, threads int, n uint64) map[string]any {
 	if how != "new" && how != "pool" {
-		fail("objects: '%s': new, pool", how)
+		gokit.Fail("objects: '%s': new, pool", how)
 	}
 	s := newSource(how == "pool")
 	runtime.GOMAXPROCS(threads)
@@ -191,21 +175,13 @@ func reuse(how, scenario string, threads int, n uint64) map[string]any {
 			case "collect":
 				collect(s, n)
 			default:
-				fail("objects: no scenario '%s': churn, fill, hand, collect", scenario)
+				gokit.Fail("objects: no scenario '%s': churn, fill, hand, collect", scenario)
 			}
 		}(t)
 	}
 	wait.Wait()
 	gets, made := s.gets.Load(), s.made.Load()
 	return map[string]any{"gets": gets, "reused": 1 - float64(made)/float64(gets), "passed": unsafe.Sizeof(new(value))}
-}
-
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		fail("'%s' is no number above 0", text)
-	}
-	return n
 }
 
 func main() {
@@ -219,10 +195,9 @@ func main() {
 		result = map[string]any{"ns": float64(spent) / float64(r.N), "allocs": r.AllocsPerOp(),
 			"bytes": r.AllocedBytesPerOp()}
 	case len(args) == 5 && args[0] == "reuse":
-		result = reuse(args[1], args[2], number(args[3]), uint64(number(args[4])))
+		result = reuse(args[1], args[2], gokit.Number(args[3], 1), uint64(gokit.Number(args[4], 1)))
 	default:
-		fmt.Fprintln(os.Stderr, "usage: objects build KIND | reuse HOW SCENARIO THREADS N")
-		os.Exit(2)
+		gokit.Fail("usage: objects build KIND | reuse HOW SCENARIO THREADS N")
 	}
-	json.NewEncoder(os.Stdout).Encode(map[string]any{"version": runtime.Version(), "result": result})
+	gokit.Answer{"result": result}.Print()
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
-	"syscall"
-	"time"
-	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 type (
@@ -21,30 +19,9 @@ type (
 )
 
 const (
-	processTime = 2 // CLOCK_PROCESS_CPUTIME_ID: the collector's threads count
 	passes      = 3
 	collections = 5
 )
-
-func fail(what string) {
-	fmt.Fprintln(os.Stderr, "padding:", what)
-	os.Exit(1)
-}
-
-func now() time.Duration {
-	var t syscall.Timespec
-	if _, _, err := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, processTime, uintptr(unsafe.Pointer(&t)), 0); err != 0 {
-		fail(err.Error())
-	}
-	return time.Duration(t.Nano())
-}
-
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
 
 func heap() runtime.MemStats {
 	var s runtime.MemStats
@@ -54,16 +31,14 @@ func heap() runtime.MemStats {
 }
 
 func best(n int, pass func() int) float64 {
-	least := time.Duration(1 << 62)
+	least := int64(1) << 62
 	for i := 0; i < passes; i++ {
-		start := now()
+		start := gokit.ProcessNs()
 		seen := pass()
-		if took := now() - start; took < least {
+		if took := gokit.ProcessNs() - start; took < least {
 			least = took
 		}
-		if seen != n {
-			fail("not every entry was seen once")
-		}
+		gokit.Must(seen == n, "not every entry was seen once")
 	}
 	return float64(least) / float64(n)
 }
@@ -92,34 +67,25 @@ func measure[V comparable](keys []string, value V) {
 		}
 		return
 	})
-	paused, start := heap().PauseTotalNs, now()
+	paused, start := heap().PauseTotalNs, gokit.ProcessNs()
 	for i := 0; i < collections; i++ {
 		runtime.GC()
 	}
-	collect := now() - start
+	collect := gokit.ProcessNs() - start
 	var after runtime.MemStats
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(m)
-	fmt.Printf(`{"version":%q,"bytes":%.3f,"hit_ns":%.3f,"sweep_ns":%.3f,"collect_us":%.1f,"pause_us":%.2f}`+"\n",
-		runtime.Version(), bytes, hit, sweep, float64(collect.Microseconds())/collections,
-		float64(after.PauseTotalNs-paused)/1e3/collections)
+	gokit.Answer{"bytes": bytes, "hit_ns": hit, "sweep_ns": sweep, "collect_us": float64(collect) / 1e3 / collections,
+		"pause_us": float64(after.PauseTotalNs-paused) / 1e3 / collections}.Print()
 }
 
 func main() {
-	if len(os.Args) != 4 {
-		fail("usage: padding TYPE ENTRIES SEED")
-	}
-	n, err := strconv.Atoi(os.Args[2])
-	if err != nil || n < 1 || n%7919 == 0 {
-		fail("entries: " + os.Args[2])
-	}
-	seed, err := strconv.ParseUint(os.Args[3], 10, 32)
-	if err != nil {
-		fail("seed: " + os.Args[3])
-	}
+	gokit.Must(len(os.Args) == 4, "usage: padding TYPE ENTRIES SEED")
+	n, seed := gokit.Number(os.Args[2], 1), uint64(gokit.Number(os.Args[3], 0))
+	gokit.Must(n%7919 != 0, "a step of 7919 would not reach all of so many entries")
 	keys := make([]string, n)
 	for i := range keys {
-		keys[i] = fmt.Sprintf("%016x", mix(seed<<32|uint64(i)))
+		keys[i] = fmt.Sprintf("%016x", gokit.Mix(seed<<32|uint64(i)))
 	}
 	switch os.Args[1] {
 	case "struct1":
@@ -137,6 +103,6 @@ func main() {
 	case "pair16":
 		measure(keys, [2]int64{1, 1})
 	default:
-		fail("type: " + os.Args[1])
+		gokit.Fail("no type '%s'", os.Args[1])
 	}
 }

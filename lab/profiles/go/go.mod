@@ -1,3 +1,7 @@
 module gomap.invalid/lab/profiles
 
 go 1.21
+
+require gomap.invalid/lab/gokit v0.0.0
+
+replace gomap.invalid/lab/gokit => ../../gokit

@@ -4,15 +4,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"os"
 	"runtime"
 	"runtime/pprof"
 	"runtime/trace"
-	"strconv"
 	"sync"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 var (
@@ -22,37 +21,20 @@ var (
 )
 
 func main() {
-	modes := map[string]func(args []string) map[string]any{
+	modes := map[string]func(args []string) gokit.Answer{
 		"heap": heap, "sampling": sampling, "labels": labels, "trace": traced, "collect": collect,
 	}
 	mode := modes[os.Args[1]]
 	if mode == nil {
-		fail("no such mode: " + os.Args[1])
+		gokit.Fail("no mode '%s'", os.Args[1])
 	}
-	about := mode(os.Args[2:])
-	about["version"] = runtime.Version()
-	json.NewEncoder(os.Stdout).Encode(about)
-}
-
-func fail(what any) {
-	fmt.Fprintln(os.Stderr, what)
-	os.Exit(1)
+	mode(os.Args[2:]).Print()
 }
 
 func create(path string) *os.File {
 	file, err := os.Create(path)
-	if err != nil {
-		fail(err)
-	}
+	gokit.Check(err)
 	return file
-}
-
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		fail("no number: " + text)
-	}
-	return n
 }
 
 func fill(m map[uint64]uint64, n int) {
@@ -62,43 +44,39 @@ func fill(m map[uint64]uint64, n int) {
 }
 
 // heap writes the heap profile in its two formats.  array: where the map's buckets begin (hmap.buckets).
-func heap(args []string) map[string]any {
+func heap(args []string) gokit.Answer {
 	runtime.MemProfileRate = 1
 	kept = map[uint64]uint64{}
-	fill(kept, number(args[2]))
+	fill(kept, gokit.Number(args[2], 1))
 	runtime.GC()
 	for debug, path := range args[:2] {
 		file := create(path)
-		if err := pprof.Lookup("heap").WriteTo(file, debug); err != nil {
-			fail(err)
-		}
+		gokit.Check(pprof.Lookup("heap").WriteTo(file, debug))
 		file.Close()
 	}
 	header := *(*unsafe.Pointer)(unsafe.Pointer(&kept))
 	array := *(*uintptr)(unsafe.Add(header, 16))
-	return map[string]any{"entries": len(kept), "array": array, "header": uintptr(header)}
+	return gokit.Answer{"entries": len(kept), "array": array, "header": uintptr(header)}
 }
 
 // sampling allocates n objects of 4096 bytes and counts how many the profile recorded.
-func sampling(args []string) map[string]any {
+func sampling(args []string) gokit.Answer {
 	rate := runtime.MemProfileRate // before anything changes it
 	before := samples()
-	n := number(args[0])
+	n := gokit.Number(args[0], 1)
 	for i := 0; i < n; i++ {
 		sink = make([]byte, 4096)
 	}
 	runtime.GC()
 	runtime.GC() // a profile is complete after two
-	return map[string]any{"rate": rate, "bytes": n * 4096, "samples": samples() - before}
+	return gokit.Answer{"rate": rate, "bytes": n * 4096, "samples": samples() - before}
 }
 
 // samples is the number of recorded allocations of 4096 bytes.
 func samples() int64 {
 	records := make([]runtime.MemProfileRecord, 10000)
 	n, ok := runtime.MemProfile(records, true)
-	if !ok {
-		fail("too many records")
-	}
+	gokit.Must(ok, "too many records")
 	count := int64(0)
 	for _, r := range records[:n] {
 		if r.AllocObjects > 0 && r.AllocBytes/r.AllocObjects == 4096 {
@@ -111,23 +89,21 @@ func samples() int64 {
 type key string
 
 // labels spends processor time under a value in a context, and under a label of the profiler.
-func labels(args []string) map[string]any {
+func labels(args []string) gokit.Answer {
 	file := create(args[0])
-	if err := pprof.StartCPUProfile(file); err != nil {
-		fail(err)
-	}
-	rounds := number(args[1])
+	gokit.Check(pprof.StartCPUProfile(file))
+	rounds := gokit.Number(args[1], 1)
 	ctx := context.WithValue(context.Background(), key("contextkey"), "contextvalue")
 	spend(ctx, rounds)
 	pprof.Do(ctx, pprof.Labels("labelkey", "labelvalue"), func(ctx context.Context) { spend(ctx, rounds) })
 	pprof.StopCPUProfile()
 	file.Close()
-	return map[string]any{"spent": total}
+	return gokit.Answer{"spent": total}
 }
 
 func spend(ctx context.Context, rounds int) {
 	if ctx.Value(key("contextkey")) != "contextvalue" {
-		fail("the context lost its value")
+		gokit.Fail("the context lost its value")
 	}
 	for i := 0; i < rounds; i++ {
 		m := map[uint64]uint64{}
@@ -137,11 +113,9 @@ func spend(ctx context.Context, rounds int) {
 }
 
 // traced grows a map and contends for a lock while the execution trace runs.
-func traced(args []string) map[string]any {
+func traced(args []string) gokit.Answer {
 	file := create(args[0])
-	if err := trace.Start(file); err != nil {
-		fail(err)
-	}
+	gokit.Check(trace.Start(file))
 	var lock sync.Mutex
 	var done sync.WaitGroup
 	m := map[uint64]uint64{}
@@ -149,7 +123,7 @@ func traced(args []string) map[string]any {
 		done.Add(1)
 		go func(g int) {
 			defer done.Done()
-			for i := 0; i < number(args[1]); i++ {
+			for i := 0; i < gokit.Number(args[1], 1); i++ {
 				lock.Lock()
 				m[uint64(g)<<32|uint64(i)] = 1
 				lock.Unlock()
@@ -162,15 +136,15 @@ func traced(args []string) map[string]any {
 	done.Wait()
 	trace.Stop()
 	file.Close()
-	return map[string]any{"entries": len(m)}
+	return gokit.Answer{"entries": len(m)}
 }
 
 // collect runs the collector a few times; GODEBUG=gctrace=1 makes it talk.
-func collect(args []string) map[string]any {
+func collect(args []string) gokit.Answer {
 	kept = map[uint64]uint64{}
-	fill(kept, number(args[0]))
+	fill(kept, gokit.Number(args[0], 1))
 	for i := 0; i < 3; i++ {
 		runtime.GC()
 	}
-	return map[string]any{"entries": len(kept)}
+	return gokit.Answer{"entries": len(kept)}
 }

@@ -1,45 +1,21 @@
 // seeds MAPS KEYS: what real Go maps do with hash and seed, read out of their headers, tables and types.
-//
-// Layouts, as in Go's sources (64 bits): up to 1.23 hmap {count 0, flags 8, B 9, noverflow 10, hash0 12, buckets 16,
-// oldbuckets 24}, a bucket of uint64 to uint64 {tophash 0, keys 8, elems 72, overflow 136}; since 1.24 Map {used 0, seed 8,
-// dirPtr 16, dirLen 24, globalDepth 32, globalShift 33}, table {capacity 2, localDepth 6, index 8, groups 16, lengthMask 24},
-// a group {control 0, then 8 slots of 16 bytes}.  The hash function is that of the map type's descriptor (offset 72).
+// The hash function is that of the map type's descriptor.
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
-	"runtime"
+	"reflect"
 	"strconv"
-	"strings"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
-var classic = strings.HasPrefix(runtime.Version(), "go1.23")
-
-func at[T any](p unsafe.Pointer, offset uintptr) T { return *(*T)(unsafe.Add(p, offset)) }
-
-func header[K comparable](m map[K]uint64) unsafe.Pointer {
-	return *(*unsafe.Pointer)(unsafe.Pointer(&m))
-}
-
-func seedOf[K comparable](m map[K]uint64) uintptr {
-	if classic {
-		return uintptr(at[uint32](header(m), 12))
-	}
-	return at[uintptr](header(m), 8)
-}
-
-type hasher func(unsafe.Pointer, uintptr) uintptr
-
-func hasherOf(m any) hasher { return at[hasher](*(*unsafe.Pointer)(unsafe.Pointer(&m)), 72) }
-
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
+// group is one of a Swiss map[uint64]uint64.
+type group struct {
+	control [8]uint8 // 0x80 and more: no entry
+	slots   [8]struct{ key, elem uint64 }
 }
 
 // Does a change of seed do what XOR with the seed would?  xored: keys for which hash(k, s1) ^ hash(k, s2) == s1 ^ s2;
@@ -70,17 +46,17 @@ type places struct {
 	High     [256]uint `json:"-"` // how often each high byte of the hashes occurs
 }
 
-func look(m map[uint64]uint64, hash hasher) (p places) {
-	h, seed := header(m), seedOf(m)
-	if classic {
-		p.B = at[uint8](h, 9)
-		for i := uintptr(0); i < 1<<p.B; i++ {
-			for b := unsafe.Add(at[unsafe.Pointer](h, 16), i*144); b != nil; b = at[unsafe.Pointer](b, 136) {
-				for slot := uintptr(0); slot < 8; slot++ {
-					if top := at[uint8](b, slot); top >= 5 {
-						key := at[uint64](b, 8+8*slot)
-						of := hash(unsafe.Pointer(&key), seed)
-						p.note(of&(1<<p.B-1) == i, of>>56+5*b2i(of>>56 < 5) == uintptr(top), of)
+func look(m map[uint64]uint64, hash gokit.Hash) (p places) {
+	seed := gokit.SeedOf(m)
+	if gokit.IsClassic() {
+		h := gokit.ClassicOf(m)
+		p.B = h.B
+		for i := uint64(0); i < 1<<p.B; i++ {
+			for b := gokit.At(h.Buckets, i); b != nil; b = b.Overflow {
+				for slot, top := range b.Tops {
+					if top >= gokit.MinTopHash {
+						of := hashOf(hash, b.Keys[slot], seed)
+						p.note(of&(1<<p.B-1) == uintptr(i), of>>56+5*b2i(of>>56 < 5) == uintptr(top), of)
 						p.Moved += int(b2i(of>>56 < 5))
 					}
 				}
@@ -88,21 +64,19 @@ func look(m map[uint64]uint64, hash hasher) (p places) {
 		}
 		return p
 	}
-	p.B = at[uint8](h, 32)
-	shift := at[uint8](h, 33)
-	for d := 0; d < at[int](h, 24); d++ {
-		table := at[unsafe.Pointer](at[unsafe.Pointer](h, 16), uintptr(d)*8)
-		if at[int](table, 8) != d { // one table may stand in several places
+	h := gokit.SwissOf(m)
+	p.B = h.GlobalDepth
+	for d, table := range h.Directory() {
+		if table.Index != d { // one table may stand in several places
 			continue
 		}
-		same := uint8(p.B - at[uint8](table, 6)) // directory entries that share it, as bits
-		for g := uintptr(0); g <= at[uintptr](table, 24); g++ {
-			group := unsafe.Add(at[unsafe.Pointer](table, 16), g*136)
-			for slot := uintptr(0); slot < 8; slot++ {
-				if control := at[uint8](group, slot); control < 0x80 {
-					key := at[uint64](group, 8+16*slot)
-					of := hash(unsafe.Pointer(&key), seed)
-					p.note(of&0x7f == uintptr(control), of>>shift>>same == uintptr(d)>>same, of)
+		same := p.B - table.LocalDepth // directory entries that share it, as bits
+		for g := uint64(0); g <= table.LengthMask; g++ {
+			at := (*group)(unsafe.Add(table.Groups, uintptr(g)*unsafe.Sizeof(group{})))
+			for slot, control := range at.control {
+				if control < 0x80 {
+					of := hashOf(hash, at.slots[slot].key, seed)
+					p.note(of&0x7f == uintptr(control), of>>h.GlobalShift>>same == uintptr(d)>>same, of)
 				}
 			}
 		}
@@ -137,57 +111,48 @@ func chi(count []uint) float64 {
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: seeds MAPS KEYS")
-		os.Exit(2)
-	}
-	maps, _ := strconv.Atoi(os.Args[1])
-	keys, _ := strconv.Atoi(os.Args[2])
-	hash := hasherOf(map[uint64]uint64{})
-	hashString := hasherOf(map[string]uint64{})
+	gokit.Must(len(os.Args) == 3, "usage: seeds MAPS KEYS")
+	maps, keys := gokit.Number(os.Args[1], 1), gokit.Number(os.Args[2], 1)
+	hash := *gokit.HashOf(reflect.TypeOf(map[uint64]uint64{}))
+	hashString := *gokit.HashOf(reflect.TypeOf(map[string]uint64{}))
 
 	// the key 0 in many maps: its high byte, and how many seeds there are
 	seeds, zeros := map[uintptr]bool{}, [256]uint{}
 	for i := 0; i < maps; i++ {
 		m := map[uint64]uint64{0: 0}
-		seeds[seedOf(m)] = true
-		var zero uint64
-		zeros[hash(unsafe.Pointer(&zero), seedOf(m))>>56]++
+		seeds[gokit.SeedOf(m)] = true
+		zeros[hashOf(hash, 0, gokit.SeedOf(m))>>56]++
 	}
 
 	// the keys 0, 1, 2, ... in one map
 	m := map[uint64]uint64{}
-	for i := 0; i < keys || classic && at[unsafe.Pointer](header(m), 24) != nil; i++ {
+	for i := 0; i < keys || gokit.IsClassic() && gokit.ClassicOf(m).Growing(); i++ {
 		m[uint64(i)] = 1
 	}
-	where, entries := look(m, hash), len(m)
+	where := look(m, hash)
+	gokit.Must(where.Entries == len(m), "entries are missing in the table")
 
 	// what becomes of the seed of a map that is emptied
-	before := seedOf(m)
+	before := gokit.SeedOf(m)
 	one := map[uint64]uint64{1: 1}
-	oneBefore := seedOf(one)
+	oneBefore := gokit.SeedOf(one)
 	delete(one, 1)
 	clear(m)
 
-	result := map[string]any{
-		"go": runtime.Version(), "maps": maps, "seeds": len(seeds),
+	gokit.Answer{
+		"maps": maps, "seeds": len(seeds),
 		"fixed": fmt.Sprintf("%016x", hashOf(hash, 1, 1)), "first_seed": fmt.Sprintf("%x", oneBefore),
 		"zero": map[string]any{"chi": chi(zeros[:]), "high_zero": zeros[0]},
 		"run":  map[string]any{"chi": chi(where.High[:]), "high_zero": where.High[0]}, "places": where,
-		"cleared": seedOf(m) != before, "emptied": seedOf(one) != oneBefore,
+		"cleared": gokit.SeedOf(m) != before, "emptied": gokit.SeedOf(one) != oneBefore,
 		"integers": seedEntersHow(func(i uint64, s uintptr) uintptr { return hashOf(hash, i, s) }, keys),
 		"strings": seedEntersHow(func(i uint64, s uintptr) uintptr {
-			text := strconv.FormatUint(mix(i), 36)
+			text := strconv.FormatUint(gokit.Mix(i), 36)
 			return hashString(unsafe.Pointer(&text), s)
 		}, keys),
-	}
-	if where.Entries != entries {
-		fmt.Fprintln(os.Stderr, "entries are missing in the table")
-		os.Exit(1)
-	}
-	if json.NewEncoder(os.Stdout).Encode(result) != nil {
-		os.Exit(1)
-	}
+	}.Print()
 }
 
-func hashOf(hash hasher, key uint64, seed uintptr) uintptr { return hash(unsafe.Pointer(&key), seed) }
+func hashOf(hash gokit.Hash, key uint64, seed uintptr) uintptr {
+	return hash(unsafe.Pointer(&key), seed)
+}

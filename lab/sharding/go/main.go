@@ -5,14 +5,13 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"hash/maphash"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
 
 const shards = 16
@@ -79,10 +78,7 @@ func measure(of function, keys []string) (r result) {
 	all.Wait()
 	for _, four := range got {
 		for _, shard := range four {
-			if shard < 0 || shard >= shards {
-				fmt.Fprintln(os.Stderr, "no such shard")
-				os.Exit(1)
-			}
+			gokit.Must(shard >= 0 && shard < shards, "no such shard")
 			r.Counts[shard]++
 			r.Calls++
 		}
@@ -100,22 +96,16 @@ func measure(of function, keys []string) (r result) {
 }
 
 func main() {
-	n := 0
-	if len(os.Args) == 2 {
-		n, _ = strconv.Atoi(os.Args[1])
-	}
-	if n < 1000 {
-		fmt.Fprintln(os.Stderr, "usage: sharding KEYS, at least 1000")
-		os.Exit(1)
-	}
+	gokit.Must(len(os.Args) == 2, "usage: sharding KEYS")
+	n := gokit.Number(os.Args[1], 1000)
 	keys := make([]string, n)
 	for i := range keys {
 		keys[i] = "key-" + strconv.Itoa(i)
 	}
-	json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"version": runtime.Version(), "keys": n,
+	gokit.Answer{
+		"keys":            n,
 		"address":         measure(byAddress, keys),
 		"address inlined": measure(func(key string) int { return byAddressInlined(key) }, keys),
 		"hash":            measure(byHash, keys),
-	})
+	}.Print()
 }

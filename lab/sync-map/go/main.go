@@ -6,29 +6,18 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"reflect"
 	"runtime"
 	"runtime/pprof"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"gomap.invalid/lab/gokit"
 )
 
 const known = 1000
-
-func fail(format string, about ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", about...)
-	os.Exit(1)
-}
-
-func print(about map[string]any) {
-	about["version"] = runtime.Version()
-	json.NewEncoder(os.Stdout).Encode(about)
-}
 
 // Range over 0..n-1 while its callback, for every key k, stores n+k, deletes k if it is odd, and replaces its value
 // otherwise.  The documentation promises: no key twice; any method may be called.
@@ -66,7 +55,7 @@ func ranged(n int) {
 			wrong++
 		}
 	}
-	print(map[string]any{"keys": n, "missing": missing, "twice": twice, "added_seen": added, "wrong_after": wrong})
+	gokit.Answer{"keys": n, "missing": missing, "twice": twice, "added_seen": added, "wrong_after": wrong}.Print()
 }
 
 // mutexesIn collects the paths to all mutexes that a type holds, however deep; what an atomic.Pointer points to is among its
@@ -110,7 +99,7 @@ func locks(n int) {
 		all.Wait()
 		text := &strings.Builder{}
 		if err := pprof.Lookup("mutex").WriteTo(text, 1); err != nil {
-			fail("%s", err)
+			gokit.Fail("%s", err)
 		}
 		contentions := 0
 		for _, record := range strings.Split(text.String(), "\n\n") {
@@ -119,17 +108,10 @@ func locks(n int) {
 			}
 		}
 		if contentions > 0 || tries == 20 { // few processors: goroutines may happen not to meet
-			print(map[string]any{"mutexes": fields, "profiled_stacks": contentions, "runs": tries + 1})
+			gokit.Answer{"mutexes": fields, "profiled_stacks": contentions, "runs": tries + 1}.Print()
 			return
 		}
 	}
-}
-
-func mix(i uint64) uint64 {
-	i += 0x9e3779b97f4a7c15
-	i = (i ^ (i >> 30)) * 0xbf58476d1ce4e5b9
-	i = (i ^ (i >> 27)) * 0x94d049bb133111eb
-	return i ^ (i >> 31)
 }
 
 func speed(kind string, routines, percent, n int, seed uint64) {
@@ -142,7 +124,7 @@ func speed(kind string, routines, percent, n int, seed uint64) {
 		store = func(k, v uint64) { lock.Lock(); plain[k] = v; lock.Unlock() }
 		size = func() int { return len(plain) }
 	} else if kind != "sync" {
-		fail("no kind '%s'", kind)
+		gokit.Fail("no kind '%s'", kind)
 	}
 	for k := uint64(0); k < known; k++ {
 		store(k, k)
@@ -159,7 +141,7 @@ func speed(kind string, routines, percent, n int, seed uint64) {
 			defer all.Done()
 			<-begin
 			for i := 0; i < each; i++ {
-				draw := mix(seed<<40 + uint64(g*each+i))
+				draw := gokit.Mix(seed<<40 + uint64(g*each+i))
 				key := draw >> 8 % known
 				if int(draw&0xff)*100 < percent*256 {
 					key = known + uint64(g*each+i)
@@ -179,20 +161,14 @@ func speed(kind string, routines, percent, n int, seed uint64) {
 		want += n
 	}
 	if got := size(); got != want {
-		fail("%s: %d entries, not %d", kind, got, want)
+		gokit.Fail("%s: %d entries, not %d", kind, got, want)
 	}
-	print(map[string]any{"ns": ns, "per_store": float64(ns) / float64(routines*each), "entries": want})
+	gokit.Answer{"ns": ns, "per_store": float64(ns) / float64(routines*each), "entries": want}.Print()
 }
 
 func main() {
 	arg := os.Args[1:]
-	number := func(i int) int {
-		n, err := strconv.Atoi(arg[i])
-		if err != nil || n < 0 {
-			fail("'%s' is no number", arg[i])
-		}
-		return n
-	}
+	number := func(i int) int { return gokit.Number(arg[i], 0) }
 	switch {
 	case len(arg) == 2 && arg[0] == "range":
 		ranged(number(1))
@@ -201,6 +177,6 @@ func main() {
 	case len(arg) == 6 && arg[0] == "speed" && number(2) > 0:
 		speed(arg[1], number(2), number(3), number(4), uint64(number(5)))
 	default:
-		fail("usage: syncmap range N | locks N | speed sync|mutex GOROUTINES NEW N SEED")
+		gokit.Fail("usage: syncmap range N | locks N | speed sync|mutex GOROUTINES NEW N SEED")
 	}
 }

@@ -10,38 +10,16 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"runtime"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 	"unsafe"
+
+	"gomap.invalid/lab/gokit"
 )
-
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
-}
-
-func cpuNs() int64 {
-	const processCPUTime = 2
-	var t syscall.Timespec
-	if _, _, err := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, processCPUTime, uintptr(unsafe.Pointer(&t)), 0); err != 0 {
-		fail("no such clock")
-	}
-	return t.Nano()
-}
-
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
 
 func mallocs() uint64 {
 	var s runtime.MemStats
@@ -79,40 +57,32 @@ type written struct {
 	Held        float64 `json:"held"`
 }
 
-func heap() uint64 {
-	var s runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&s)
-	return s.HeapAlloc
-}
-
 // The four ways to write; see values.c.  pass times n operations and counts their allocations.
 func pass(n int, f func(i int)) (ns, allocs float64) {
-	before, start := mallocs(), cpuNs()
+	before, start := mallocs(), gokit.ProcessNs()
 	for i := 0; i < n; i++ {
 		f(i)
 	}
-	took := cpuNs() - start
+	took := gokit.ProcessNs() - start
 	return float64(took) / float64(n), float64(mallocs()-before) / float64(n)
 }
 
 func inline[V sized](n int, seed uint64) (w written) {
-	key := func(i uint64) uint64 { return mix(seed<<32 + i) }
-	base := heap()
+	key := func(i uint64) uint64 { return gokit.Mix(seed<<32 + i) }
+	base := gokit.Heap()
 	m := map[uint64]V{}
 	var v V
 	w.Insert, w.NewAllocs = pass(n, func(i int) {
 		*counter(&v) = 1
 		m[key(uint64(i))] = v
 	})
-	w.Held = float64(heap()-base) / float64(n)
+	w.Held = float64(gokit.Heap()-base) / float64(n)
 	w.Put, w.PutAllocs = pass(n, func(i int) {
 		*counter(&v) = 2
-		m[key(mix(uint64(i))%uint64(n))] = v
+		m[key(gokit.Mix(uint64(i))%uint64(n))] = v
 	})
 	w.Through, w.FieldAllocs = pass(n, func(i int) {
-		k := key(mix(uint64(i+n)) % uint64(n))
+		k := key(gokit.Mix(uint64(i+n)) % uint64(n))
 		v := m[k]
 		*counter(&v)++
 		m[k] = v
@@ -126,27 +96,27 @@ func inline[V sized](n int, seed uint64) (w written) {
 }
 
 func pointer[V sized](n int, seed uint64) (w written) {
-	key := func(i uint64) uint64 { return mix(seed<<32 + i) }
-	base := heap()
+	key := func(i uint64) uint64 { return gokit.Mix(seed<<32 + i) }
+	base := gokit.Heap()
 	m := map[uint64]*V{}
 	w.Insert, w.NewAllocs = pass(n, func(i int) {
 		v := new(V)
 		*counter(v) = 1
 		m[key(uint64(i))] = v
 	})
-	w.Held = float64(heap()-base) / float64(n)
+	w.Held = float64(gokit.Heap()-base) / float64(n)
 	w.Put, w.PutAllocs = pass(n, func(i int) {
 		var v V
 		*counter(&v) = 2
-		*m[key(mix(uint64(i))%uint64(n))] = v
+		*m[key(gokit.Mix(uint64(i))%uint64(n))] = v
 	})
 	w.Through, _ = pass(n, func(i int) {
-		k := key(mix(uint64(i+n)) % uint64(n))
+		k := key(gokit.Mix(uint64(i+n)) % uint64(n))
 		v := *m[k]
 		*counter(&v)++
 		*m[k] = v
 	})
-	w.Field, w.FieldAllocs = pass(n, func(i int) { *counter(m[key(mix(uint64(i+2*n))%uint64(n))])++ })
+	w.Field, w.FieldAllocs = pass(n, func(i int) { *counter(m[key(gokit.Mix(uint64(i+2*n))%uint64(n))])++ })
 	var sum uint64
 	for _, v := range m {
 		sum += *counter(v)
@@ -160,14 +130,14 @@ func check(n, entries int, sum uint64, passes int) {
 	put := make([]bool, n)
 	want := uint64(n * (1 + passes))
 	for i := range put {
-		at := mix(uint64(i)) % uint64(n)
+		at := gokit.Mix(uint64(i)) % uint64(n)
 		if !put[at] {
 			put[at] = true
 			want++
 		}
 	}
 	if entries != n || sum != want {
-		fail("values: %d entries with a sum of %d, not %d with %d", entries, sum, n, want)
+		gokit.Fail("values: %d entries with a sum of %d, not %d with %d", entries, sum, n, want)
 	}
 }
 
@@ -182,13 +152,13 @@ func sizes(where string, size, n int, seed uint64) written {
 	found, ok := all[size]
 	switch {
 	case !ok:
-		fail("values: no values of %d bytes", size)
+		gokit.Fail("values: no values of %d bytes", size)
 	case where == "inline":
 		return found.inline(n, seed)
 	case where == "pointer":
 		return found.pointer(n, seed)
 	}
-	fail("values: no place '%s': inline, pointer", where)
+	gokit.Fail("values: no place '%s': inline, pointer", where)
 	return written{}
 }
 
@@ -312,23 +282,15 @@ func collect(kind string, n int) map[string]float64 {
 		}
 		keep = m
 	default:
-		fail("values: no kind '%s': plain, string, pointer", kind)
+		gokit.Fail("values: no kind '%s': plain, string, pointer", kind)
 	}
 	runtime.GC()
-	start := cpuNs()
+	start := gokit.ProcessNs()
 	wall := time.Now()
 	runtime.GC()
-	took := map[string]float64{"cpu_us": float64(cpuNs()-start) / 1e3, "wall_us": float64(time.Since(wall)) / 1e3}
+	took := map[string]float64{"cpu_us": float64(gokit.ProcessNs()-start) / 1e3, "wall_us": float64(time.Since(wall)) / 1e3}
 	runtime.KeepAlive(keep)
 	return took
-}
-
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		fail("'%s' is no number", text)
-	}
-	return n
 }
 
 func main() {
@@ -337,18 +299,17 @@ func main() {
 	var result any
 	switch {
 	case len(args) == 5 && args[0] == "sizes":
-		result = sizes(args[1], number(args[2]), number(args[3]), uint64(number(args[4])))
+		result = sizes(args[1], gokit.Number(args[2], 0), gokit.Number(args[3], 0), uint64(gokit.Number(args[4], 0)))
 	case len(args) == 1 && args[0] == "allocs":
 		result = allocs()
 	case len(args) == 2 && args[0] == "growth":
-		result = growth(number(args[1]))
+		result = growth(gokit.Number(args[1], 0))
 	case len(args) == 1 && args[0] == "sharing":
 		result = sharing()
 	case len(args) == 3 && args[0] == "collect":
-		result = collect(args[1], number(args[2]))
+		result = collect(args[1], gokit.Number(args[2], 0))
 	default:
-		fmt.Fprintln(os.Stderr, "usage: values sizes WHERE SIZE N SEED | allocs | growth N | sharing | collect KIND N")
-		os.Exit(2)
+		gokit.Fail("usage: values sizes WHERE SIZE N SEED | allocs | growth N | sharing | collect KIND N")
 	}
-	json.NewEncoder(os.Stdout).Encode(map[string]any{"version": runtime.Version(), "result": result})
+	gokit.Answer{"result": result}.Print()
 }

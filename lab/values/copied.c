@@ -1,8 +1,8 @@
-/* sharing.c - what a map copies when it takes a value, and when two keys are one: yes or no, and the price.
+/* copied.c - what a map copies when it takes a value, and when two keys are one: yes or no, and the price.
  *
- *     sharing facts                   shallow and deep copies, snapshots, equality of keys
- *     sharing clone N SEED            time and bytes of a snapshot of N entries, and of walking it
- *     sharing fields N THREADS SEED   ways to count in a field of a stored struct of 64 bytes
+ *     copied facts                   shallow and deep copies, snapshots, equality of keys
+ *     copied clone N SEED            time and bytes of a snapshot of N entries, and of walking it
+ *     copied fields N THREADS SEED   ways to count in a field of a stored struct of 64 bytes
  *
  * A C map copies the bytes of a value, as Go's does: a pointer in it goes on pointing to the same text.  Whoever wants
  * another copy says so: gomap's value_copy.  Keys are compared as bytes unless a function is given; bytes that no field
@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 static void worked(gomap_err err) {
-    if (err) fail("sharing: %s", gomap_strerror(err));
+    if (err) fail("copied: %s", gomap_strerror(err));
 }
 
 /* ---- facts ------------------------------------------------------------------------------------------ */
@@ -160,7 +160,7 @@ static int snapshots(size_t n, uint64_t seed) {
     for (gomap_classic_iter_init(&ci, classic_copy); gomap_classic_iter_next(&ci);)
         classic_sum += ((struct row *)ci.elem)->n;
     uint64_t classic_walk = cpu_ns() - start;
-    if (sum != n || classic_sum != n) fail("sharing: a snapshot changed");
+    if (sum != n || classic_sum != n) fail("copied: a snapshot changed");
     printf("{\"gomap_clone\":%.3f,\"gomap_walk\":%.3f,\"gomap_allocs\":%llu,\"classic_clone\":%.3f,"
            "\"classic_walk\":%.3f,\"classic_allocs\":%llu}\n",
            (double)clone / (double)n, (double)walk / (double)n, (unsigned long long)allocated,
@@ -206,7 +206,7 @@ static int fields(size_t n, size_t threads, uint64_t seed) {
     struct counted **held = calloc(n, sizeof(held[0])); /* NOLINT(bugprone-sizeof-expression): pointers */
     struct counted whole;
     struct worker *workers = calloc(threads, sizeof *workers);
-    if (!held || !workers) fail("sharing: out of memory");
+    if (!held || !workers) fail("copied: out of memory");
     for (uint64_t i = 0; i < n; i++) {
         uint64_t key = mix((seed << 32) + i);
         void *value;
@@ -237,7 +237,7 @@ static int fields(size_t n, size_t threads, uint64_t seed) {
     for (size_t t = 0; t < threads; t++) {
         workers[t] = (struct worker){.map = m, .n = n, .entries = n, .seed = seed};
         if (pthread_create(&workers[t].thread, NULL, count_atomically, &workers[t]))
-            fail("sharing: no thread");
+            fail("copied: no thread");
     }
     for (size_t t = 0; t < threads; t++) {
         pthread_join(workers[t].thread, NULL);
@@ -246,7 +246,7 @@ static int fields(size_t n, size_t threads, uint64_t seed) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) sum += held[i]->n;
     if (sum != (3 + threads) * n)
-        fail("sharing: %llu counted, not %zu", (unsigned long long)sum, (3 + threads) * n);
+        fail("copied: %llu counted, not %zu", (unsigned long long)sum, (3 + threads) * n);
     printf("{\"through\":%.3f,\"field\":%.3f,\"atomic\":%.3f,\"held\":%.3f}\n", through, plain, atomic,
            pointer);
     free(held), free(workers), gomap_free(m);
@@ -261,6 +261,6 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "fields") && argc == 5)
         return fields(number_arg(argv[2], "N", 1, 100000000), number_arg(argv[3], "THREADS", 1, 64),
                       number_arg(argv[4], "SEED", 0, UINT32_MAX));
-    fprintf(stderr, "usage: sharing facts | clone N SEED | fields N THREADS SEED\n");
+    fprintf(stderr, "usage: copied facts | clone N SEED | fields N THREADS SEED\n");
     return 2;
 }

@@ -1,9 +1,9 @@
-/* lab/misuse/misuse.c - the same to classic, and the last to gomap too: what must not be done, and what is said of it.
+/* forbidden.c - the same to classic, and the last to gomap too: what must not be done, and what is said of it.
  *
- *     misuse words                    each misuse from within a write, which a callback stands in for another thread for
- *     misuse nil                      all operations on a NULL map
- *     misuse flags                    the write mark, looked at whenever an evacuation asks for a hash
- *     misuse threads classic|gomap N  two threads put N keys of their own into one map, without a lock
+ *     forbidden words                    each misuse from within a write, which a callback stands in for another thread for
+ *     forbidden nil                      all operations on a NULL map
+ *     forbidden flags                    the write mark, looked at whenever an evacuation asks for a hash
+ *     forbidden threads classic|gomap N  two threads put N keys of their own into one map, without a lock
  */
 #include "../measure.h"
 
@@ -164,6 +164,6 @@ int main(int argc, char **argv) {
     else if (!strcmp(mode, "threads") && argc == 4)
         threads(!strcmp(argv[2], "classic"), number_arg(argv[3], "keys", 1, 100000000));
     else
-        fail("usage: misuse words | nil | flags | threads classic|gomap N");
+        fail("usage: forbidden words | nil | flags | threads classic|gomap N");
     return 0;
 }

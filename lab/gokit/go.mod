@@ -1,0 +1,3 @@
+module gomap.invalid/lab/gokit
+
+go 1.18
