@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """docs.py BUILD_DIR [--quick] [--from FILE...] [--to FOLDER] - docs/performance.md and its pictures.
 
-Runs the five benches (or takes files that `script/bench VERB --json FILE` or an earlier run left), keeps all
+Runs the benches (or takes files that `script/bench VERB --json FILE` or an earlier run left), keeps all
 results in FOLDER/performance/results.json, draws the pictures beside it (plots.py) and fills in performance.md.in.  Every figure on the page comes from the
 results; the words around them are in the template, which names what it wants as {{function argument ...}}: see
 FUNCTIONS below.  What a run did not measure appears as "not measured".
@@ -17,7 +17,7 @@ import plots
 import runner
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-VERBS = ["map", "sweep", "latency", "memory", "scope"]
+VERBS = ["map", "sweep", "latency", "memory", "scope", "goscope"]
 ABSENT = "not measured"
 SCHEMA = "gomap-bench/2"
 
@@ -26,7 +26,8 @@ SCHEMA = "gomap-bench/2"
 
 def run_all(build, quick):
     """All verbs, one after the other; a document each."""
-    for verb in VERBS:
+    have_go = os.access(os.path.join(build, "bench", "bench_gotarget"), os.X_OK)
+    for verb in VERBS if have_go else VERBS[:-1]:
         print("== bench %s" % verb, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "results.json")
@@ -240,6 +241,10 @@ LABELS = {
     "rss_erased": "% of the peak, 99 % erased", "rss_tidied": "% of the peak, then asked",
     "rss_per_map": "bytes/map, entries", "list": "list, maps", "show": "show, entries", "heat": "heat, entries",
     "loss": "target loses to list, maps", "loss_heat": "target loses to heat, entries",
+    "peak": "memory of list, maps", "missed": "missed by list, maps",
+    "trades": "trades meanwhile, maps", "list_heap": "list, MiB of heap", "peak_heap": "memory of list, MiB of heap",
+    "top_heap": "top, MiB of heap", "loss_heap": "target loses to list, MiB of heap",
+    "snapshot": "--snapshot, MiB of heap", "snapshot_huge": "the same in huge pages", "stop": "--stop, threads",
     "moved_max": "entries moved", "memory_calls_max": "memory calls", "resident_max": "bytes in core in them",
     "heap_max": "bytes of malloc", "range_changes": "range changes", "range_calls_max": "calls of one",
     "range_resident_max": "bytes in core in them", "chained_max": "chained",
@@ -288,6 +293,15 @@ GOALS = [
     ("`mapscope list` of 10^5 maps, ms", 250, lambda r: r.one("scope", "list", "mapscope")),
     ("processor time the target loses to it, looks back to back, %", 1,
      lambda r: r.one("scope", "loss", "looks back to back")),
+    ("`mapscope list` of 10^6 maps of a Go program, ms", 3000, lambda r: r.one("goscope", "list", "wall")),
+    ("the same of a heap of 2 GiB, ms", 3000, lambda r: r.one("goscope", "list_heap", "wall")),
+    ("memory mapscope takes for the first of these, MiB", 1024, lambda r: r.one("goscope", "peak", "live")),
+    ("first screen of `mapscope top` of a heap of 2 GiB, ms", 1000, lambda r: r.one("goscope", "top_heap", "first screen")),
+    ("a Go program of 100 threads is stopped by `--stop`, ms", 10, lambda r: r.one("goscope", "stop", "pause as printed")),
+    ("one of 2 GiB by `--snapshot`, ms", 50, lambda r: r.one("goscope", "snapshot", "pause as printed")),
+    ("the same in huge pages, ms", 50, lambda r: r.one("goscope", "snapshot_huge", "pause as printed")),
+    ("processor time it loses to `list`, looks back to back, %", 2,
+     lambda r: r.one("goscope", "loss_heap", "looks back to back")),
 ]
 
 

@@ -4,6 +4,9 @@
  *
  *   churn_off, churn_sampled, churn_all   a delete and an insert, ns: nothing sampled, a byte in 512 KiB, every piece
  *   grow_off, grow_sampled                an insert while a map grows from nothing, ns
+ *   grow_timed, grow_stacks               the same with policy.times, and with policy.stacks too, ns
+ *   put_off, put_rare, put_hooked         a put of a key that is there: no hooks, one of growths, an empty one of puts, ns
+ *   delete_off, delete_hooked             a delete and a put back: no hooks, empty ones of both, ns
  *   event, region, label                  a note; a region begun and ended; a label pushed and popped, ns
  *   stack_frames, stack_unwound           a stack of 20 frames by frame pointers, and as the library was built, ns
  *   profile                               a profile of so many samples, ms
@@ -29,9 +32,11 @@ static double now_ns(void) {
 
 static void tell(const char *what, double value) { printf("{\"op\":\"%s\",\"value\":%.6g}\n", what, value); }
 
-static void rate(uint64_t bytes) {
-    if (gomap_ctl(NULL, "policy.profile_bytes", NULL, &bytes)) exit(1);
+static void set(const char *name, uint64_t value) {
+    if (gomap_ctl(NULL, name, NULL, &value)) exit(1);
 }
+
+static void rate(uint64_t bytes) { set("policy.profile_bytes", bytes); }
 
 static gomap *make(void) {
     gomap_config c = {.size = sizeof c, .key_size = 8, .value_size = 8};
@@ -67,6 +72,50 @@ static void grow(const char *what, uint64_t bytes, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         if (gomap_put(m, &i, &i)) exit(1);
     tell(what, (now_ns() - from) / (double)n);
+    gomap_free(m);
+}
+
+static void timed(uint64_t n) {
+    set("policy.times", 1);
+    grow("grow_timed", 0, n);
+    set("policy.stacks", 1);
+    grow("grow_stacks", 0, n);
+    set("policy.times", 0), set("policy.stacks", 0);
+}
+
+static void empty_put(const gomap *m, const void *key, void *value, bool is_new, void *ctx) {
+    (void)m, (void)key, (void)value, (void)is_new, (void)ctx;
+}
+static void empty_delete(const gomap *m, const void *key, void *value, void *ctx) {
+    (void)m, (void)key, (void)value, (void)ctx;
+}
+static void empty_grow(const gomap *m, uint64_t groups, uint64_t to_groups, bool done, void *ctx) {
+    (void)m, (void)groups, (void)to_groups, (void)done, (void)ctx;
+}
+
+enum { IN_CACHE = 2000 };
+static void writes(gomap *m, const char *what, bool deletes, uint64_t n) {
+    double from = now_ns();
+    for (uint64_t i = 0, k = 0; i < n; i++, k = k + 1 < IN_CACHE ? k + 1 : 0) {
+        if (deletes) (void)gomap_delete(m, &k);
+        if (gomap_put(m, &k, &i)) exit(1);
+    }
+    tell(what, (now_ns() - from) / (double)n);
+}
+
+static void hooks(uint64_t n) {
+    gomap *m = make();
+    gomap_hooks rare = {.size = sizeof rare, .on_grow = empty_grow}, all = rare;
+    all.on_put = empty_put, all.on_delete = empty_delete;
+    for (uint64_t k = 0; k < IN_CACHE; k++)
+        if (gomap_put(m, &k, &k)) exit(1);
+    writes(m, "put_off", false, n);
+    writes(m, "delete_off", true, n);
+    if (gomap_set_hooks(m, &rare)) exit(1);
+    writes(m, "put_rare", false, n);
+    if (gomap_set_hooks(m, &all)) exit(1);
+    writes(m, "put_hooked", false, n);
+    writes(m, "delete_hooked", true, n);
     gomap_free(m);
 }
 
@@ -124,6 +173,8 @@ int main(int argc, char **argv) {
     grow("grow_off", 0, n);
     grow("grow_sampled", 512 << 10, n);
     rate(0);
+    timed(n);
+    hooks(n);
     small_things();
     gomap__stack_prepare();
     framed__stack_prepare();

@@ -3,16 +3,20 @@
 need, for how long --stop and --snapshot stop it, and what it loses by being looked at.
 
 A look is told by its wall time and, as that depends on what else the machine does, by its processor time, of mapscope and
-of the kernel for it.  Of `top` the first screen counts: from its start to the first table on a terminal.
+of the kernel for it.  Of `top` the first screen counts: from its start to the first table on a terminal, which may be of a part of the heap and says
+so then; `list` is the whole look.
 
 The pause is what mapscope prints.  Beside it stands what the target saw: a thread of it does nothing but read the clock, and the
 longest gap between two readings is taken, over looks with each mode and over the same time with nobody looking: the
-machine's own pauses.  The loss is measured as in run_scope.py, in pairs.
+machine's own pauses.  The pause of --snapshot is the kernel's for copying tables of pages, so it is measured a second time
+where the target's memory is in huge pages.  The loss is measured as in run_scope.py, in pairs.
+
+A map is missed by a look that stops nothing if its only pointer goes from where the look has not been to where it was.  So the
+target lets its maps trade places: now and then, and as fast as it can.
 """
 import json
 import os
 import pty
-import resource
 import select
 import subprocess
 import time
@@ -24,7 +28,7 @@ WIDTH = 9
 
 
 class Target(run_scope.Target):
-    """A running gotarget, pinned to the processor of all measurements."""
+    """A running gotarget."""
 
     def __init__(self, build, maps, entries, mib, threads):
         program = os.path.join(build, "bench", "bench_gotarget")
@@ -49,14 +53,8 @@ class Target(run_scope.Target):
         return int(self.ask("gap")) / 1e6
 
 
-def spent():
-    """Processor time of all programs that ended so far, ms."""
-    use = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (use.ru_utime + use.ru_stime) * 1000
-
-
 def look(command):
-    """One look: (wall ms, pause ms)."""
+    """One look: its wall time, ms, and what it said."""
     began = time.monotonic()
     process = subprocess.Popen(command + ["-o", "json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
@@ -64,7 +62,7 @@ def look(command):
     wall = (time.monotonic() - began) * 1000
     if process.returncode not in (0, 4):
         raise runner.Failed("%s failed (exit code %d): %s" % (" ".join(command), process.returncode, err.decode().strip()))
-    return wall, json.loads(out)["target"]["pause_ns"] / 1e6
+    return wall, json.loads(out)
 
 
 def looks_at(command, looks):
@@ -72,9 +70,9 @@ def looks_at(command, looks):
     wall, processor = [], []
     for i in range(looks):
         runner.progress("%s %d of %d" % (command[1], i + 1, looks))
-        before = spent()
+        before = run_scope.spent()
         wall.append(look(command)[0])
-        processor.append(spent() - before)
+        processor.append(run_scope.spent() - before)
     runner.progress()
     return {"wall": wall, "processor": processor}
 
@@ -117,9 +115,24 @@ def pauses(target, command, looks):
     said, seen = [], []
     for i in range(looks):
         runner.progress("%s %d of %d" % (command[-1], i + 1, looks))
-        seen.append(target.gap(lambda: said.append(look(command)[1])))
+        seen.append(target.gap(lambda: said.append(look(command)[1]["target"]["pause_ns"] / 1e6)))
     runner.progress()
     return said, seen
+
+
+def missed(target, command, looks):
+    """While nothing moves, or maps trade places: percent of them that each look did not see; trades a second."""
+    def seen():
+        return [look(command)[1]["totals"]["maps"] for _ in range(looks)]
+
+    counts, trades = {"nothing moves": seen()}, {}
+    for name, each_ms in (("trades now and then", 100), ("trades without rest", 0)):
+        target.ask("move %d" % each_ms)
+        began = time.monotonic()
+        counts[name] = seen()
+        trades[name] = [int(target.ask("moved")) / (time.monotonic() - began)]
+    there = max(counts["nothing moves"])
+    return {name: [100 * (1 - n / there) for n in found] for name, found in counts.items()}, trades
 
 
 def main():
@@ -139,24 +152,30 @@ def main():
         command = [mapscope, "list", str(target.process.pid), "-n", "1"]
         add("list", many, "ms", looks_at(command, looks))
         add("peak", many, "MiB", {"live": [peak(command)]})
+        lost, trades = missed(target, command, looks)
+        add("missed", many, "%", lost)
+        add("trades", many, "1/s", trades)
     with Target(args.build, 100, 20000, heap, 0) as target:
         command = [mapscope, "list", str(target.process.pid)]
         add("list_heap", heap, "ms", looks_at(command, looks))
         screen = [mapscope, "top", str(target.process.pid)]
         add("top_heap", heap, "ms", {"first screen": [first_screen(screen) for _ in range(looks)]})
         add("peak_heap", heap, "MiB", {"live": [peak(command)]})
+        add("loss_heap", heap, "%", run_scope.losses(target, command, pairs))
+        target.unpin()
         said, seen = pauses(target, command + ["--snapshot"], looks)
         nothing = [target.gap(lambda: time.sleep(0.3)) for _ in range(looks)]
         add("snapshot", heap, "ms", {"pause as printed": said, "as the target saw it": seen, "nobody looks": nothing})
-        add("loss", heap, "%", {"looks back to back": run_scope.loss(target, command, pairs),
-                                "nobody looks": run_scope.loss(target, None, pairs)})
+        if int(target.ask("huge")) > heap // 2:
+            said, seen = pauses(target, command + ["--snapshot"], looks)
+            add("snapshot_huge", heap, "ms", {"pause as printed": said, "as the target saw it": seen})
     with Target(args.build, 100, 100, 0, threads) as target:
         said, seen = pauses(target, [mapscope, "list", str(target.process.pid), "--stop"], looks)
         nothing = [target.gap(lambda: time.sleep(0.1)) for _ in range(looks)]
         add("stop", threads, "ms", {"pause as printed": said, "as the target saw it": seen, "nobody looks": nothing})
     runner.print_machine()
-    print("looks and pauses in ms, peaks in MiB, processor time lost in percent over %d pairs; the number is of maps, "
-          "MiB of heap, or threads" % pairs)
+    print("looks and pauses in ms, peaks in MiB, maps missed in percent, trades a second, processor time lost in percent over "
+          "%d pairs; the number is of maps, MiB of heap, or threads" % pairs)
     runner.print_table([["median", "min", "max"]], rows, first=51, width=WIDTH)
     if args.json:
         runner.write_json(args.json, "goscope", looks, cells, quick=args.quick, pairs=pairs)

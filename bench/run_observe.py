@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """run_observe.py BUILD_DIR [--quick] --json FILE - what observation costs the program that is observed
-(bench/observing.c): sampling, events, labels, stacks, writing a profile.
+(bench/observing.c): sampling, events, labels, hooks, durations, stacks, writing a profile.
 """
 import json
 import os
@@ -8,7 +8,8 @@ import os
 import runner
 
 UNITS = {"profile": "ms"}
-OFF = {"churn_sampled": "churn_off", "churn_all": "churn_off", "grow_sampled": "grow_off"}
+OFF = {"churn_sampled": "churn_off", "churn_all": "churn_off", "grow_sampled": "grow_off", "grow_timed": "grow_off",
+       "grow_stacks": "grow_off", "put_rare": "put_off", "put_hooked": "put_off", "delete_hooked": "delete_off"}
 
 
 def run(build, churns, samples):

@@ -259,6 +259,17 @@ static void look_at_frames(struct ms_go *go) {
                     memchr(frame.file, 0, sizeof frame.file));
 }
 
+/* While a walk goes on, again and again: what it has so far is as good as what it has in the end. */
+static void use_so_far(void *go) { look_at_maps(go); }
+static void meanwhile(void *go) { ms_gowalk_so_far(go, LOOKED_AT, use_so_far, go); }
+
+static bool ask(void *watcher) {
+    struct ms_go *go = watcher;
+    go->asked = true;
+    go->reader->watch_at = 2 * go->reader->bytes;
+    return true;
+}
+
 static bool changes(void) {
     for (size_t i = 0; i < lies; i++)
         if (lie[i].from_read || lie[i].every > 1) return true;
@@ -304,7 +315,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int status = ms_go_open(&go, &r, &elf, open_file(flags & DEBUG), &err);
     require(status == MS_OK || (status == MS_UNCERTAIN && err.line[0]));
     require(lies || gone_after || (go && !go->dwarf == !(flags & DEBUG)));
-    if (go) walk(go);
+    if (go) {
+        r.watch = ask;
+        r.watcher = go;
+        go->meanwhile = meanwhile;
+        go->meanwhile_ctx = go;
+        walk(go);
+    }
     ms_go_close(go);
     return 0;
 }

@@ -3,11 +3,12 @@
  * The first bytes choose what kind of map it is (key type, hash, mode, allocator), the rest are operations
  * with small operands, so that an input of some hundred bytes walks a map through growth, shrink, chains,
  * the stash and failed allocations.  The array is the simplest thing that can be right: binary search,
- * memmove.  Keys are numbers 0 .. UNIVERSE-1 turned into bytes by the kind.
+ * memmove.  Keys are numbers 0 .. UNIVERSE-1 turned into bytes by the kind.  Inputs of odd length run with hooks, which
+ * count the entries by what they hear.
  *
  * Also linked into fuzz_model_replay (replay_main.c), which needs no libFuzzer.
  */
-#include "gomap/gomap.h"
+#include "gomap/observe.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -53,6 +54,8 @@ struct map {
     gomap *m;
     unsigned kind, hash;
     uint64_t handed_out; /* bytes at the own allocator */
+    uint64_t heard;      /* entries, by the hooks */
+    bool hooked;
     gomap_alloc alloc;
     /* the model: sorted keys and their values */
     uint32_t n;
@@ -410,6 +413,32 @@ static void iterate(struct input *in) {
         if (from_start[i]) REQUIRE(marked[i]);
 }
 
+/* ---- hooks ------------------------------------------------------------------------------------------ */
+
+static void hear_put(const gomap *m, const void *key, void *value, bool is_new, void *ctx) {
+    (void)key, (void)value;
+    *(uint64_t *)ctx += is_new;
+    REQUIRE(gomap_len(m) == *(uint64_t *)ctx);
+}
+static void hear_delete(const gomap *m, const void *key, void *value, void *ctx) {
+    (void)key, (void)value;
+    REQUIRE(gomap_len(m) == *(uint64_t *)ctx);
+    --*(uint64_t *)ctx;
+}
+static void hear_clear(const gomap *m, uint64_t entries, gomap_clear_how how, void *ctx) {
+    (void)m, (void)how;
+    REQUIRE(entries == *(uint64_t *)ctx);
+    *(uint64_t *)ctx = 0;
+}
+
+static void listen(void) {
+    gomap_hooks h = {.size = sizeof h, .on_put = hear_put, .on_delete = hear_delete, .on_clear = hear_clear, .ctx = &now.heard};
+    gomap_err err = gomap_set_hooks(now.m, &h);
+    REQUIRE(err == GOMAP_OK || err == GOMAP_ENOENT); /* a library without */
+    now.hooked = err == GOMAP_OK;
+    now.heard = gomap_len(now.m);
+}
+
 static void clone_and_compare(void) {
     gomap *other = NULL;
     struct key room;
@@ -422,6 +451,7 @@ static void clone_and_compare(void) {
     }
     gomap_free(now.m); /* go on with the copy */
     now.m = other;
+    if (now.hooked) listen();
     if (now.n) put(now.key[0], now.value[0]);
 }
 
@@ -564,9 +594,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memset(&now, 0, sizeof now);
     gomap_config c = choose(&in);
     REQUIRE(gomap_new(&c, &now.m) == GOMAP_OK);
+    if (size & 1) listen();
     for (int steps = 0; in.p < in.end && steps < (now.slow ? 300 : 3000); steps++) step(&in);
     verify();
     check_all();
+    REQUIRE(!now.hooked || now.heard == gomap_len(now.m));
     gomap_free(now.m);
     REQUIRE(now.handed_out == 0);
     return 0;

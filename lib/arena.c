@@ -128,7 +128,9 @@ static struct chunk *take_chunk(struct gomap *m, struct arena *a) {
     for (uint32_t i = a->nblocks; i-- && !b;)
         if (a->blocks[i].used < a->blocks[i].nchunks) b = &a->blocks[i];
     if (!b) {
+        const uint64_t since = gomap__clock();
         if (!add_block(m, a)) return NULL;
+        gomap__took(m, GOMAP_TIME_ALLOC, since);
         for (uint32_t i = 0; i < a->nblocks; i++)
             if (!a->blocks[i].used) b = &a->blocks[i];
     }

@@ -289,6 +289,7 @@ gomap_err gomap_pop_any(gomap *m, void *key, void *value) {
     if (!gomap__write_begin(m, "pop_any")) return GOMAP_EMISUSE;
     bool found = m->count && some_entry(m, &p);
     if (found) {
+        gomap__going(m, p.slot);
         hand_over(m, &p, key, value);
         gomap__unplace(m, &p);
     }

@@ -8,9 +8,11 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include "gomap/observe.h"
+
 #include <errno.h>
 
-enum where { PROCESS, MAP, STAT };
+enum where { PROCESS, MAP, STAT, TIME };
 
 struct setting {
     const char *name; /* in the tree; GOMAP_CONF leaves "policy." out */
@@ -21,6 +23,12 @@ struct setting {
     const char *words[4]; /* names of the values 0.. */
 };
 
+/* What of a duration's counts a name stands for. */
+enum { COUNT, SUM, P50, P99, MOST };
+#define DURATION(name, what)                                                                                 \
+    {"times." name ".count", TIME, 0, COUNT, what, 8, {0}}, {"times." name ".sum_ns", TIME, 0, SUM, what, 8, {0}},   \
+        {"times." name ".p50_ns", TIME, 0, P50, what, 8, {0}}, {"times." name ".p99_ns", TIME, 0, P99, what, 8, {0}}, \
+        {"times." name ".max_ns", TIME, 0, MOST, what, 8, {0}}
 #define W(f) offsetof(struct world, f)
 #define S(f) offsetof(struct gomap__side, f)
 #define STATISTIC(f)                                                                                         \
@@ -38,6 +46,8 @@ static const struct setting settings[] = {
     {"policy.log", PROCESS, 1, W(log), 0, 1, {0}},
     {"policy.registry", PROCESS, 1, W(registry), 0, 1, {0}},
     {"policy.profile_bytes", PROCESS, UINT64_C(1) << 40, W(profile_bytes), 0, 8, {0}},
+    {"policy.times", PROCESS, 1, W(times), 0, 1, {0}},
+    {"policy.stacks", PROCESS, 1, W(stacks), 0, 1, {0}},
     {"policy.ranges_max", PROCESS, UINT64_MAX, W(max_ranges), 0, 8, {0}},
     STATISTIC(entries),
     STATISTIC(slots),
@@ -70,6 +80,9 @@ static const struct setting settings[] = {
     STATISTIC(reseeds),
     STATISTIC(clears),
     STATISTIC(inconsistent),
+    DURATION("grow", GOMAP_TIME_GROW),
+    DURATION("move", GOMAP_TIME_MOVE),
+    DURATION("alloc", GOMAP_TIME_ALLOC),
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
@@ -117,11 +130,27 @@ static gomap_err ctl_stat(gomap *m, const struct setting *s, uint64_t *old, cons
     return err;
 }
 
+static gomap_err ctl_time(const gomap *m, const struct setting *s, uint64_t *old, const uint64_t *set) {
+    struct gomap_times t;
+    if (set) return GOMAP_EINVAL;
+    gomap_err err = gomap_get_times(m, (int)s->side, &t);
+    if (err || !old) return err;
+    switch (s->world) {
+    case COUNT: *old = t.count; break;
+    case SUM: *old = t.sum_ns; break;
+    case P50: *old = gomap_times_below(&t, 0.5); break;
+    case P99: *old = gomap_times_below(&t, 0.99); break;
+    default: *old = t.max_ns;
+    }
+    return GOMAP_OK;
+}
+
 gomap_err gomap_ctl(gomap *m, const char *name, uint64_t *old, const uint64_t *set) {
     gomap__world_init();
     const struct setting *s = find("", name, strlen(name));
     if (!s || (!m && s->where == STAT)) return GOMAP_ENOENT;
     if (s->where == STAT) return ctl_stat(m, s, old, set);
+    if (s->where == TIME) return ctl_time(m, s, old, set);
     if (set && *set > s->max) return GOMAP_EINVAL;
     bool own = m && s->where == MAP;
     if (!own) {

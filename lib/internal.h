@@ -161,6 +161,7 @@ struct walk {
     uint64_t pos;     /* the split: a border of quad at, or a position inside the quad next to move (0: the start) */
     uint64_t reached; /* of two arrays: quads of dst in use.  grow: [reached, end); shrink: [0, reached) */
     bool two_arrays;
+    uint64_t since;   /* when it began; 0: nobody asked */
     uint64_t behind; /* shrink of a range: slot bytes below it went back, or hold what stays */
     uint8_t src_mode, dst_mode;
     uint8_t *scratch;         /* one quad's slots, for quads that overlap their destination */
@@ -191,6 +192,8 @@ struct gomap__side {
     uint32_t idle_swept;
     struct gomap *parent; /* of a stash */
     uint64_t flood_serial;
+    struct gomap_hooks *hooks; /* the map's own; NULL: none */
+    struct gomap_times *times; /* GOMAP_TIMES of them; NULL: nothing was timed, or the table is small */
     gomap_alloc alloc[]; /* one with own_alloc, else none: malloc and mmap */
 };
 static inline struct gomap__side *gomap__side(const struct gomap *m) { return (struct gomap__side *)m->side; }
@@ -207,13 +210,15 @@ struct world {
     uint8_t mode, huge, shrink, log, registry;
     uint64_t return_after_ms, reserve_max, backtrace_above, range_from;
     gomap_fatal_fn fatal;
-    uint8_t fork_mark; /* value of gomap.writing in this process image: generation << 1 | 1 */
+    uint8_t fork_mark; /* value of gomap.writing in this process image: generation << 2 | 1 */
     uint8_t cpu_aes;
     uint64_t max_ranges, ranges; /* reserved ranges allowed, and alive */
     uint64_t reserved;           /* bytes of address space in them */
     bool strict_commit;          /* vm.overcommit_memory = 2 */
     uint64_t profile_bytes;      /* between two samples, on the average; 0: none are taken */
     uint8_t observed;            /* they were, or are, taken */
+    uint8_t times, stacks;       /* are durations, and the stacks of events, kept? */
+    const struct gomap_hooks *hooks; /* of all maps without own ones; NULL: none */
 };
 extern struct world gomap__world;
 void gomap__world_init(void); /* registry.c; idempotent, thread-safe */
@@ -247,6 +252,42 @@ static inline void gomap__unpiled(uint64_t id) {
 }
 
 void gomap__probe(uint64_t map_id, int kind, uint64_t a, uint64_t b); /* observe/probes.c */
+
+/* times.c: how long growths, moves and allocations take.  since = gomap__clock(); ...; gomap__took(m, GOMAP_TIME_*, since) */
+extern struct gomap_more gomap__more;
+extern uint32_t gomap__ring_stacks[];
+void gomap__took_slow(struct gomap *m, int what, uint64_t since);
+void gomap__took_of(uint64_t id, uint64_t entries, struct gomap_times *own, int what, uint64_t since);
+void gomap__times_free(struct gomap *m);
+void gomap__times_after_fork(void);
+uint32_t gomap__stack_number_slow(void);
+uint64_t gomap__now_ns(void);
+uint32_t gomap__this_thread(void);
+static inline uint64_t gomap__clock(void) {
+    return GOMAP_OBSERVE && GOMAP__UNLIKELY(gomap__world.times) ? gomap__now_ns() : 0;
+}
+static inline void gomap__took(struct gomap *m, int what, uint64_t since) {
+    if (GOMAP_OBSERVE && GOMAP__UNLIKELY(since)) gomap__took_slow(m, what, since);
+}
+/* Of the stack we are on; 0: stacks are not kept. */
+static inline uint32_t gomap__stack_number(void) {
+    return GOMAP_OBSERVE && GOMAP__UNLIKELY(gomap__world.stacks) ? gomap__stack_number_slow() : 0;
+}
+
+/* hooks.c.  A map whose puts or deletes call hooks has GOMAP_WRITING_HOOKED in `writing`, also between writes: inlined code
+ * and the quick paths see a map that they may not write to, and leave the write to the slow ones, which know about hooks. */
+void gomap__hook_route(struct gomap *m); /* a new map: does it have hooks? */
+void gomap__hook_event(struct gomap *m, int kind, uint64_t a, uint64_t b);
+void gomap__hook_put(struct gomap *m, uint8_t *slot, bool is_new);
+void gomap__hook_delete(struct gomap *m, uint8_t *slot);
+void gomap__hooks_free(struct gomap *m);
+static inline bool gomap__has_hooks(const struct gomap *m) {
+    return GOMAP_OBSERVE && (__atomic_load_n(&gomap__world.hooks, __ATOMIC_RELAXED) || (m->side && gomap__side(m)->hooks));
+}
+/* In a write: an entry is about to go. */
+static inline void gomap__going(struct gomap *m, uint8_t *slot) {
+    if (GOMAP_OBSERVE && GOMAP__UNLIKELY(m->writing & GOMAP_WRITING_HOOKED)) gomap__hook_delete(m, slot);
+}
 
 /* ---- hash.c, seed.c --------------------------------------------------------------------------- */
 uint64_t gomap__siphash13(const uint64_t key[2], const void *p, size_t n);
@@ -473,7 +514,6 @@ bool gomap__registered(const struct gomap *m);
 const struct gomap_desc *gomap__intern(const struct gomap_desc *d);
 void gomap__event(const struct gomap *m, int kind, uint64_t a, uint64_t b);
 void gomap__event_of(uint64_t map_id, int kind, uint64_t a, uint64_t b);
-uint64_t gomap__now_ns(void);
 void gomap__for_each_map(bool (*fn)(struct gomap *m, void *ctx), void *ctx);
 
 /* ---- conf.c, misuse.c, log ---------------------------------------------------------------------- */
@@ -487,14 +527,28 @@ bool gomap__write_begin_slow(struct gomap *m, const char *op);
 static inline bool gomap__alive(const struct gomap *m) {
     return __atomic_load_n(&m->cookie, __ATOMIC_RELAXED) == GOMAP_COOKIE || m->cookie == GOMAP_COOKIE_STASH;
 }
-/* Begin a write: false after misuse was reported. */
-static inline bool gomap__write_begin(struct gomap *m, const char *op) {
-    if (GOMAP__UNLIKELY(!m || !gomap__alive(m) || __atomic_load_n(&m->writing, __ATOMIC_RELAXED)))
-        return gomap__write_begin_slow(m, op);
+/* Begin a write to a map without hooks; false: it is none, or misused, and gomap__write_begin knows which.  Ended by
+ * gomap__write_done. */
+static inline bool gomap__write_quick(struct gomap *m) {
+    if (GOMAP__UNLIKELY(!m || !gomap__alive(m) || __atomic_load_n(&m->writing, __ATOMIC_RELAXED))) return false;
     __atomic_store_n(&m->writing, gomap__world.fork_mark, __ATOMIC_RELAXED);
     return true;
 }
-static inline void gomap__write_end(struct gomap *m) { __atomic_store_n(&m->writing, 0, __ATOMIC_RELAXED); }
+static inline void gomap__write_done(struct gomap *m) { __atomic_store_n(&m->writing, 0, __ATOMIC_RELAXED); }
+/* Begin a write: false after misuse was reported. */
+static inline bool gomap__write_begin(struct gomap *m, const char *op) {
+    return gomap__write_quick(m) || gomap__write_begin_slow(m, op);
+}
+/* The same for a write that gomap__write_quick refused. */
+static inline bool gomap__write_hooked(struct gomap *m, const char *op) {
+    if (GOMAP__UNLIKELY(!m || !gomap__alive(m) || __atomic_load_n(&m->writing, __ATOMIC_RELAXED) != GOMAP_WRITING_HOOKED))
+        return gomap__write_begin(m, op);
+    __atomic_store_n(&m->writing, gomap__world.fork_mark | GOMAP_WRITING_HOOKED, __ATOMIC_RELAXED);
+    return true;
+}
+static inline void gomap__write_end(struct gomap *m) {
+    __atomic_store_n(&m->writing, m->writing & GOMAP_WRITING_HOOKED, __ATOMIC_RELAXED);
+}
 bool gomap__read_ok_slow(const struct gomap *m, const char *op);
 static inline bool gomap__readable(const struct gomap *m) {
     return gomap__alive(m) && !__atomic_load_n(&m->writing, __ATOMIC_RELAXED);

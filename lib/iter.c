@@ -600,6 +600,7 @@ bool gomap_iter_delete(gomap_iter *o, gomap *m) {
         ok = it->cur->seed[0] == it->seed0 && find_again(it, &it->given, &p);
     if (ok) {
         if (it->phase != PHASE_FLOOD) forget_copy(it, p.slot);
+        gomap__going(m, p.slot);
         gomap__drop_entry(m, p.slot);
         bool knows_next = it->phase == PHASE_FLOOD && it->cur->epoch == it->epoch;
         gomap__unplace(m, &p);

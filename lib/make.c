@@ -186,6 +186,7 @@ gomap_err gomap_new(const gomap_config *c, gomap **out) {
         discard(m, c->alloc);
         return err;
     }
+    gomap__hook_route(m);
     gomap__event(m, GOMAP_EV_NEW, d->slot_size, c->capacity);
     gomap__repiled(m, 0);
     *out = m;
@@ -240,6 +241,7 @@ gomap_err gomap__new_like(const struct gomap *m, gomap **out) {
         discard(n, c.alloc);
         return GOMAP_ENOMEM;
     }
+    gomap__hook_route(n);
     gomap__event(n, GOMAP_EV_NEW, n->desc->slot_size, m->count);
     gomap__repiled(n, 0);
     *out = n;
@@ -255,6 +257,8 @@ void gomap__free_map(struct gomap *m) {
         if (s->pub.stash) gomap__free_map(s->pub.stash);
         gomap__free_limbo(m);
         gomap__arena_free(m);
+        gomap__hooks_free(m);
+        gomap__times_free(m);
         free_text(al, s->pub.name);
         gomap__dealloc(al, s, s->pub.size, 16);
     }

@@ -430,7 +430,7 @@ static uint8_t *find_like(struct gomap *m, uint64_t h, const struct key *k, stru
 enum put_how { PUT_REPLACE, PUT_KEEP };
 
 INLINE gomap_err put_in(struct gomap *m, uint64_t h, const struct key *k, const void *value, enum put_how how,
-                        void **out, bool *is_new, uint32_t kc) {
+                        uint8_t **at, bool *is_new, uint32_t kc) {
     struct gomap *owner = m;
     uint8_t *slot = kc == KC_USER ? find_like(m, h, k, &owner) : gomap__find_class(m, h, k, kc, NULL);
     bool found = slot;
@@ -441,38 +441,57 @@ INLINE gomap_err put_in(struct gomap *m, uint64_t h, const struct key *k, const 
         err = update_both(m, owner == m ? h : gomap__hash_key(owner, k), k, slot, value);
     else if (how == PUT_REPLACE)
         err = update(m, slot, value);
-    if (!err && out) *out = gomap__slot_val(m->desc, slot);
+    if (!err && at) *at = slot;
     if (!err && is_new) *is_new = !found;
     return err;
 }
 
-INLINE gomap_err put_key(struct gomap *m, const void *api, const void *value, enum put_how how, void **out,
+INLINE gomap_err put_key(struct gomap *m, const void *api, const void *value, enum put_how how, uint8_t **at,
                          bool *is_new, uint32_t kc) {
     struct key k = gomap__key_of(m, api, kc);
     return gomap__too_long(&k) ? GOMAP_EINVAL
-                               : put_in(m, gomap__hash_class(m, &k, kc), &k, value, how, out, is_new, kc);
+                               : put_in(m, gomap__hash_class(m, &k, kc), &k, value, how, at, is_new, kc);
 }
 
-static gomap_err put(struct gomap *m, const void *api, const void *value, enum put_how how, void **out,
-                     bool *is_new) {
-    gomap_err err;
-    if (!gomap__write_begin(m, "put")) return GOMAP_EMISUSE;
+INLINE gomap_err put_by_class(struct gomap *m, const void *api, const void *value, enum put_how how, uint8_t **at,
+                              bool *is_new) {
     switch (m->desc->key_class) {
-    case KC_4: err = put_key(m, api, value, how, out, is_new, KC_4); break;
-    case KC_8: err = put_key(m, api, value, how, out, is_new, KC_8); break;
-    case KC_STR: err = put_key(m, api, value, how, out, is_new, KC_STR); break;
-    default: err = put_key(m, api, value, how, out, is_new, m->desc->key_class);
+    case KC_4: return put_key(m, api, value, how, at, is_new, KC_4);
+    case KC_8: return put_key(m, api, value, how, at, is_new, KC_8);
+    case KC_STR: return put_key(m, api, value, how, at, is_new, KC_STR);
+    default: return put_key(m, api, value, how, at, is_new, m->desc->key_class);
     }
+}
+
+/* A put that calls hooks, or finds out what is wrong with the map. */
+static __attribute__((noinline)) gomap_err put_hooked(struct gomap *m, const void *api, const void *value,
+                                                      enum put_how how, uint8_t **at, bool *is_new) {
+    uint8_t *slot;
+    bool fresh;
+    if (!gomap__write_hooked(m, "put")) return GOMAP_EMISUSE;
+    gomap_err err = put_by_class(m, api, value, how, &slot, &fresh);
+    if (!err && (fresh || how == PUT_REPLACE)) gomap__hook_put(m, slot, fresh);
+    if (!err && at) *at = slot;
+    if (!err && is_new) *is_new = fresh;
     gomap__write_end(m);
+    gomap__checkpoint(m);
+    return err;
+}
+
+static gomap_err put(struct gomap *m, const void *api, const void *value, enum put_how how, uint8_t **at,
+                     bool *is_new) {
+    if (!gomap__write_quick(m)) return put_hooked(m, api, value, how, at, is_new);
+    gomap_err err = put_by_class(m, api, value, how, at, is_new);
+    gomap__write_done(m);
     gomap__checkpoint(m);
     return err;
 }
 
 /* A put whose hash is known (bulk.c). */
 gomap_err gomap__put_hashed(struct gomap *m, uint64_t h, const struct key *k, const void *value) {
-    if (!gomap__write_begin(m, "put_many")) return GOMAP_EMISUSE;
+    if (!gomap__write_quick(m)) return put_hooked(m, k->api, value, PUT_REPLACE, NULL, NULL);
     gomap_err err = put_in(m, h, k, value, PUT_REPLACE, NULL, NULL, m->desc->key_class);
-    gomap__write_end(m);
+    gomap__write_done(m);
     gomap__checkpoint(m);
     return err;
 }
@@ -484,7 +503,10 @@ gomap_err gomap_put_if_absent(gomap *m, const void *key, const void *value, bool
     return put(m, key, value, PUT_KEEP, NULL, inserted);
 }
 gomap_err gomap_get_or_insert(gomap *m, const void *key, void **value, bool *is_new) {
-    return put(m, key, NULL, PUT_KEEP, value, is_new);
+    uint8_t *slot;
+    gomap_err err = put(m, key, NULL, PUT_KEEP, &slot, is_new);
+    if (!err) *value = gomap__slot_val(m->desc, slot);
+    return err;
 }
 
 static bool delete(struct gomap *m, uint64_t h, const struct key *k) {
@@ -505,20 +527,36 @@ static uint64_t hash_of(const struct gomap *m, const struct key *k) {
     }
 }
 
+/* A delete that calls hooks, or finds out what is wrong with the map. */
+static __attribute__((noinline)) bool delete_hooked(struct gomap *m, const void *api) {
+    uint8_t *slot = NULL;
+    if (!gomap__write_hooked(m, "delete")) return false;
+    struct key k = gomap__key_of(m, api, m->desc->key_class);
+    uint64_t h = gomap__too_long(&k) ? 0 : hash_of(m, &k);
+    if (!gomap__too_long(&k)) slot = gomap__get_slot(m, h, &k);
+    if (slot) {
+        gomap__going(m, slot);
+        (void)delete(m, h, &k);
+    }
+    gomap__write_end(m);
+    gomap__checkpoint(m);
+    return slot != NULL;
+}
+
 bool gomap_delete(gomap *m, const void *api) {
-    if (!gomap__write_begin(m, "delete")) return false;
+    if (!gomap__write_quick(m)) return delete_hooked(m, api);
     struct key k = gomap__key_of(m, api, m->desc->key_class);
     bool found = !gomap__too_long(&k) && delete(m, hash_of(m, &k), &k);
-    gomap__write_end(m);
+    gomap__write_done(m);
     gomap__checkpoint(m);
     return found;
 }
 
 /* A delete whose hash is known (bulk.c). */
 bool gomap__delete_hashed(struct gomap *m, uint64_t h, const struct key *k) {
-    if (!gomap__write_begin(m, "delete_many")) return false;
+    if (!gomap__write_quick(m)) return delete_hooked(m, k->api);
     bool found = delete(m, h, k);
-    gomap__write_end(m);
+    gomap__write_done(m);
     gomap__checkpoint(m);
     return found;
 }

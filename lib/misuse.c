@@ -44,11 +44,11 @@ void gomap__misuse(const struct gomap *m, const char *what) {
 /* Text of a call that found the map being written. */
 static void report_writing(const struct gomap *m, const char *op, uint8_t mark) {
     char what[96];
-    if (mark != gomap__world.fork_mark)
+    if ((mark & ~GOMAP_WRITING_HOOKED) != gomap__world.fork_mark)
         snprintf(what, sizeof what, "%s: was being written by another thread at fork:", op);
     else
         snprintf(what, sizeof what,
-                 "%s during a write (another thread, or a callback that uses its own map):", op);
+                 "%s during a write (another thread, or a callback or hook that uses its own map):", op);
     gomap__misuse(m, what);
 }
 
@@ -63,6 +63,10 @@ bool gomap__write_begin_slow(struct gomap *m, const char *op) {
         gomap__fatal("gomap: %s: %p is not a live map (used after gomap_free, or freed twice)", op, (void *)m);
         return false;
     }
+    if (m->writing == GOMAP_WRITING_HOOKED) {
+        __atomic_store_n(&m->writing, gomap__world.fork_mark | GOMAP_WRITING_HOOKED, __ATOMIC_RELAXED);
+        return true;
+    }
     report_writing(m, op, m->writing);
     return false;
 }
@@ -73,7 +77,7 @@ bool gomap__read_ok_slow(const struct gomap *m, const char *op) {
         return false;
     }
     uint8_t mark = __atomic_load_n(&m->writing, __ATOMIC_RELAXED);
-    if (!mark) return true; /* gone already: nothing to tell for sure */
+    if (!(mark & 1)) return true; /* gone already: nothing to tell for sure; or it only has hooks */
     report_writing(m, op, mark);
     return false;
 }

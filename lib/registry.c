@@ -65,8 +65,9 @@ struct world gomap__world = {
     .shrink = 1, .registry = 1, .return_after_ms = 1000, .range_from = RANGE_FROM_BYTES, .fork_mark = 1};
 
 static void after_fork_in_child(void) {
-    gomap__world.fork_mark = (uint8_t)(gomap__world.fork_mark + 2); /* stays odd: 1 marks "being written" */
+    gomap__world.fork_mark = (uint8_t)(gomap__world.fork_mark + 4); /* bit 0 stays: being written; bit 1 is for hooks */
     gomap__seed_forget();
+    gomap__times_after_fork();
     thread_id = 0;
     __atomic_store_n(&gomap_inspect_root_1.self, (uint64_t)(uintptr_t)&gomap_inspect_root_1,
                      __ATOMIC_RELAXED);
@@ -108,6 +109,7 @@ void gomap__world_init(void) {
 /* A program that never makes a map still describes itself. */
 __attribute__((constructor)) static void set_self(void) {
     gomap_inspect_root_1.self = (uint64_t)(uintptr_t)&gomap_inspect_root_1;
+    gomap_inspect_root_1.more = (int32_t)((intptr_t)&gomap__more - (intptr_t)&gomap_inspect_root_1);
 }
 
 /* ---- registry --------------------------------------------------------------------------------------------- */
@@ -261,9 +263,10 @@ const struct gomap_desc *gomap__intern(const struct gomap_desc *d) {
 void gomap__event(const struct gomap *m, int kind, uint64_t a, uint64_t b) {
     if (m && m->cookie == GOMAP_COOKIE_STASH) return; /* a part of its map: its growths are nobody's news */
     gomap__event_of(m ? m->id : 0, kind, a, b);
+    if (m && gomap__has_hooks(m)) gomap__hook_event((struct gomap *)(uintptr_t)m, kind, a, b);
 }
 
-static uint32_t this_thread(void) {
+uint32_t gomap__this_thread(void) {
     if (!thread_id) thread_id = (uint32_t)gettid();
     return thread_id;
 }
@@ -277,8 +280,9 @@ void gomap__event_of(uint64_t map_id, int kind, uint64_t a, uint64_t b) {
     __atomic_store_n(&e->time_ns, gomap__now_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&e->map_id, map_id, __ATOMIC_RELAXED);
     __atomic_store_n(&e->kind, (uint32_t)kind, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->thread, this_thread(), __ATOMIC_RELAXED);
+    __atomic_store_n(&e->thread, gomap__this_thread(), __ATOMIC_RELAXED);
     __atomic_store_n(&e->a, a, __ATOMIC_RELAXED);
     __atomic_store_n(&e->b, b, __ATOMIC_RELAXED);
+    __atomic_store_n(&gomap__ring_stacks[t % GOMAP_RING_EVENTS], gomap__stack_number(), __ATOMIC_RELAXED);
     __atomic_store_n(&e->ticket, t + 1, __ATOMIC_RELEASE);
 }

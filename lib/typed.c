@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) uint8_t *in_quad(struct gomap *m, u
 
 /* NULL: out of memory, or misuse. */
 void *gomap__typed_insert(struct gomap *m, uint64_t hash, const void *key, bool *is_new) {
-    if (!gomap__write_begin(m, "put")) return NULL;
+    if (!gomap__write_quick(m)) return gomap__typed_insert_checked(m, key, is_new);
     struct key k = int_key(m, key);
     bool fresh;
     gomap_err err = GOMAP_OK;
@@ -102,18 +102,18 @@ void *gomap__typed_insert(struct gomap *m, uint64_t hash, const void *key, bool 
         k.n == 8 ? memcpy(slot, key, 8) : memcpy(slot, key, k.n);
     }
     if (is_new) *is_new = fresh;
-    gomap__write_end(m);
+    gomap__write_done(m);
     gomap__checkpoint(m);
     return slot ? slot + m->desc->val_off : NULL;
 }
 
 bool gomap__typed_delete(struct gomap *m, uint64_t hash, const void *key) {
-    if (!gomap__write_begin(m, "delete")) return false;
+    if (!gomap__write_quick(m)) return gomap_delete(m, key);
     struct key k = int_key(m, key);
     struct place p;
     bool found = m->count && gomap__find(m, hash, &k, &p);
     if (found) gomap__unplace(m, &p); /* typed maps have nothing to destroy */
-    gomap__write_end(m);
+    gomap__write_done(m);
     gomap__checkpoint(m);
     return found;
 }

@@ -198,6 +198,7 @@ static void settle(struct gomap *m, bool opened) {
     publish_range(s);
     gomap__seq_end(m);
     m->epoch++;
+    if (grow) gomap__took(m, GOMAP_TIME_GROW, s->w->since);
     gomap__free_walk(m);
     gomap__set_limits(m);
     gomap__repiled(m, pile);
@@ -264,7 +265,9 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     bool grow = ng > m->ngroups;
     uint64_t pile = gomap__pile(m);
     struct geom before = gomap__hi(m);
+    const uint64_t since = gomap__clock();
     bool ok = make_destination(m, ng, &mode);
+    gomap__took(m, GOMAP_TIME_ALLOC, since);
     if (m->mode == GOMAP_MODE_RANGE && s->range->base + s->range->off[AREA_META] != m->meta) {
         struct geom moved = gomap__range_geom(s->range, m->ngroups);
         gomap__event(m, GOMAP_EV_RETIRE, (uintptr_t)s->pub.range_base, s->pub.range_bytes);
@@ -276,6 +279,7 @@ bool gomap__walk_begin(struct gomap *m, uint64_t ng) {
     uint64_t quads = gomap__quads(before.ng), old_bytes = table_bytes(m, m->mode, before.ng);
     s->w->src = before;
     s->w->src_mode = m->mode, s->w->dst_mode = mode;
+    s->w->since = since;
     s->w->reached = grow ? gomap__quads(ng) : 0;
     s->w->at = grow ? quads : 0;
     if (grow && !walk_quad(m, grow, &moved)) return give_up(m, mode);
@@ -316,6 +320,7 @@ bool gomap__walk_step(struct gomap *m) {
     struct gomap__side *s = gomap__side(m);
     bool grow = s->pub.walk == GOMAP_WALK_GROW, ok = true;
     uint64_t total = gomap__quads(s->w->src.ng);
+    const uint64_t since = gomap__clock();
     size_t moved = 0;
     int parts = 0;
     if (!grow && return_behind(m)) return true;
@@ -327,6 +332,7 @@ bool gomap__walk_step(struct gomap *m) {
     }
     if (moved > s->pub.counters.move_max) s->pub.counters.move_max = moved;
     if (parts) publish(m, false);
+    if (parts) gomap__took(m, GOMAP_TIME_MOVE, since);
     return ok;
 }
 
@@ -349,7 +355,9 @@ static gomap_err resize_small(struct gomap *m, unsigned cap) {
     const struct gomap_desc *d = m->desc;
     size_t bytes = gomap_inspect_small_bytes(d, cap);
     uint64_t pile = gomap__pile(m);
+    const uint64_t since = gomap__clock();
     uint8_t *p = gomap__heap_alloc(gomap__allocator(m), bytes, table_align(d, 1), bytes);
+    gomap__took(m, GOMAP_TIME_ALLOC, since);
     if (!p) return GOMAP_ENOMEM;
     uint8_t *slots = p + gomap_inspect_small_off(d);
     struct geom old = gomap__hi(m);
@@ -380,7 +388,9 @@ static gomap_err first_table(struct gomap *m, uint64_t ng) {
     uint8_t mode;
     if (!s) return GOMAP_ENOMEM;
     uint64_t pile = gomap__pile(m);
+    const uint64_t since = gomap__clock();
     bool ok = make_destination(m, ng, &mode);
+    gomap__took(m, GOMAP_TIME_ALLOC, since);
     struct geom made = ok ? s->w->dst : (struct geom){0};
     gomap__free_walk(m);
     if (!ok) return GOMAP_ENOMEM;

@@ -11,7 +11,9 @@
 #include "reader/process.h"
 #include "runner.h"
 #include "record/record.h"
+#include "trace/tracer.h"
 #include "view/doctor.h"
+#include "view/profile.h"
 #include "view/view.h"
 
 #include <signal.h>
@@ -34,18 +36,30 @@ struct ms_record {
     struct ms_filter detail_filter; /* no terms and no number: of none */
 };
 
+/* Of `prof`. */
+struct ms_prof {
+    struct ms_output file;
+    bool has_value; /* --sample-index was given */
+    enum ms_prof_value value;
+};
+
 struct ms_cmd {
     const struct ms_verb *verb;
     struct ms_style style;
     bool json;
+    const char *listen, *token_file; /* of serve and agent; NULL: not given */
+    const char *format; /* another one of -o that the verb has; NULL: none was named */
     FILE *out;
     const char *target, *map;
     const char *sort;
     const char *exe; /* --exe; NULL: the program's own file */
     struct ms_filter filter;
+    const char *filter_text; /* as it was given; NULL: it was not */
     size_t limit; /* rows; 0: all */
     enum ms_by by;
+    const char *by_text; /* as given; NULL: it was not */
     bool has_by, expand;
+    struct ms_prof prof;
     bool has_hex, show_data;
     uint64_t hex; /* number of a group */
     double interval;
@@ -66,6 +80,8 @@ struct ms_cmd {
     const char *change, *operand; /* of whatif */
     bool documented; /* a JSON document was written */
     struct ms_output svg, png, html, perfetto;
+    bool probes, join, assign; /* of events */
+    struct ms_tracer tracer;   /* that sets probes */
     bool has_range;
     uint64_t first, groups; /* --range, --group */
     enum ms_mode mode;       /* how the target is read */
@@ -80,6 +96,7 @@ struct ms_verb {
     const char *summary;   /* one line */
     const char *help;      /* the rest */
     int (*run)(struct ms_cmd *cmd, struct ms_error *err);
+    const char *formats;   /* that -o takes beside table and json, by spaces; NULL: none */
 };
 extern const struct ms_verb ms_verbs[];
 extern const size_t ms_verb_count;
@@ -104,6 +121,10 @@ int ms_cmd_diff(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_replay(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_record(struct ms_cmd *cmd, struct ms_error *err);
 int ms_cmd_version(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_metrics(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_serve(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_agent(struct ms_cmd *cmd, struct ms_error *err);
+int ms_cmd_prof(struct ms_cmd *cmd, struct ms_error *err);
 
 /* ---- options.c --------------------------------------------------------------------------------- */
 /* MS_OK with cmd->verb NULL: help was printed. */
@@ -140,6 +161,11 @@ struct ms_session {
     uint64_t paused_ns; /* all pauses together */
     struct ms_rec *rec; /* the recording it is; NULL: a process or a core file */
     bool rec_follows;   /* its last moment is meant, whichever that is */
+    /* Of a Go program, when go->asked was set while its heap is walked: takes what was found so far, the share of the heap's
+     * objects that were met, and how many maps that were, of which the snapshot has those nearest to the roots. */
+    void (*so_far)(void *ctx, struct ms_snapshot *snap, double share, size_t found);
+    void *so_far_ctx;
+    size_t found; /* that number */
 };
 /* Of a PID, a name, core:FILE[,EXE] or rec:FILE[@TIME]. Refuses targets without maps. */
 int ms_session_open(struct ms_session *s, const struct ms_cmd *cmd, struct ms_error *err);
@@ -150,6 +176,8 @@ void ms_session_close(struct ms_session *s);
 int ms_session_find(struct ms_session *s, struct ms_error *err);
 int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
                         struct ms_error *err);
+/* A snapshot that says what the target is, and has no maps yet. */
+void ms_session_describe(struct ms_session *s, struct ms_snapshot *out);
 /* A snapshot of all maps, of the target held as --stop or --snapshot say: reads that follow see it as it was then. */
 int ms_session_look(struct ms_cmd *cmd, struct ms_session *s, bool resident, struct ms_snapshot *out,
                     struct ms_error *err);
@@ -204,6 +232,10 @@ bool ms_bytes_of_file(void *ctx, uint64_t at, void *buf, size_t len);     /* ctx
 int ms_session_go_holders(struct ms_session *s, const struct ms_map *m, size_t most, bool retained,
                           struct ms_holders *out, struct ms_error *err);
 
+/* The same of a map of any target, recordings included. */
+int ms_session_holders(struct ms_session *s, const struct ms_map *m, size_t most, bool retained,
+                       struct ms_holders *out, struct ms_error *err);
+
 extern const char ms_retained_go_only[]; /* the line for other programs */
 
 /* ---- cmd_scan.c ---------------------------------------------------------------------------------- */
@@ -220,6 +252,21 @@ enum ms_root ms_places_name(void *places, uint64_t addr, char **name); /* *name 
 /* ---- cmd_held.c ---------------------------------------------------------------------------------- */
 /* What the kernel says of each mapping of a process, and what in it is known to be in use.  *out allocated, also on errors. */
 int ms_session_held(struct ms_session *s, struct ms_held_memory **out, size_t *n, struct ms_error *err);
+
+/* ---- cmd_forecast.c ------------------------------------------------------------------------------ */
+/* What limits and machine leave a target that runs; of others nothing is known. */
+struct ms_room;
+void ms_session_room(struct ms_session *s, struct ms_room *out);
+
+/* ---- cmd_prof.c ---------------------------------------------------------------------------------- */
+/* The profile of a target, of a snapshot of all its maps, whose notes it may add to.  *out is initialised; free it in any case.
+ * Samples are read from the target: it must still be open, and held if it was. */
+int ms_session_profile(struct ms_session *s, struct ms_snapshot *snap, struct ms_profile *out, struct ms_error *err);
+
+/* ---- cmd_serve.c --------------------------------------------------------------------------------- */
+/* Serve a site until SIGINT or SIGTERM, at --listen or `usual`, after a line "WHAT at http://ADDRESS/". */
+struct web_site;
+int ms_web_serve(struct ms_cmd *cmd, const char *usual, const struct web_site *site, const char *what, struct ms_error *err);
 
 /* ---- cmd_looks.c --------------------------------------------------------------------------------- */
 enum { MS_LOOKS_MOST = 5 };

@@ -234,7 +234,7 @@ int ms_session_open(struct ms_session *s, const struct ms_cmd *cmd, struct ms_er
                        "process %d (%s) is a 32-bit program: mapscope reads 64-bit ones only", s->process.pid,
                        s->process.comm);
     return ms_fail(err, MS_USAGE,
-                   "process %d (%s) does not use gomap: none of its %zu ELF images describes maps",
+                   "process %d (%s) does not use gomap and is no Go program: none of its %zu ELF images describes maps",
                    s->process.pid, s->process.comm, s->images);
 }
 
@@ -269,11 +269,8 @@ static void note_strangers(const struct ms_core *c, struct ms_snapshot *out) {
     free(strangers);
 }
 
-int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
-                        struct ms_error *err) {
+void ms_session_describe(struct ms_session *s, struct ms_snapshot *out) {
     struct ms_process *p = &s->process;
-    int status = MS_OK;
-    if (s->rec) return ms_session_rec_snapshot(s, want_maps, resident, out, err);
     ms_snapshot_init(out);
     out->target = (struct ms_target){.pid = p->pid,
                                      .uid = (unsigned)p->uid,
@@ -285,6 +282,14 @@ int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, str
                                      .mappings = s->mappings,
                                      .mode = p->core ? MS_MODE_CORE : MS_MODE_LIVE};
     if (p->core) describe_core(p->core, out);
+}
+
+int ms_session_snapshot(struct ms_session *s, bool want_maps, bool resident, struct ms_snapshot *out,
+                        struct ms_error *err) {
+    struct ms_process *p = &s->process;
+    int status = MS_OK;
+    if (s->rec) return ms_session_rec_snapshot(s, want_maps, resident, out, err);
+    ms_session_describe(s, out);
     for (size_t i = 0; status == MS_OK && i < s->roots; i++) {
         bool is_root;
         status = ms_gomap_load(&p->reader, s->root[i], s->image[i], want_maps, out, &is_root, err);

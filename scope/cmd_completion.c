@@ -14,18 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an option takes that is one of a list. */
+/* What an option takes that is one of a list; of two that have one name, the beginning of their help tells which. */
 static const struct {
-    const char *option, *words;
+    const char *option, *words, *help;
 } words[] = {
     {"output", "table json"},
+    {"by", "stack function map type holder site", "a row for each"},
     {"by", "map place type holder"},
+    {"sample-index",
+     "alloc_objects alloc_space inuse_objects inuse_space map_entries map_waste map_resident map_lazyfree"},
     {"sort", "bytes entries waste gain load slots resident id name type site kind state growth place"},
 };
 
 static const char *words_of(const struct ms_option_row *o) {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i].option, o->name) == 0) return words[i].words;
+        if (strcmp(words[i].option, o->name) == 0 &&
+            (!words[i].help || strncmp(words[i].help, o->help, strlen(words[i].help)) == 0))
+            return words[i].words;
     return NULL;
 }
 

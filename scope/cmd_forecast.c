@@ -46,9 +46,11 @@ static void put(struct ms_cmd *cmd, const struct report *r) {
 
 static bool lives(const struct ms_session *s) { return !s->process.core && !s->rec; }
 
-static void read_room(struct ms_process *p, struct ms_room *out) {
+void ms_session_room(struct ms_session *s, struct ms_room *out) {
     struct ms_cgroup group;
-    ms_cgroup_load(p, &group);
+    *out = (struct ms_room){MS_UNKNOWN, MS_UNKNOWN, MS_UNKNOWN};
+    if (!lives(s)) return;
+    ms_cgroup_load(&s->process, &group);
     *out = (struct ms_room){group.tight_limit, group.tight_used, ms_memory_available()};
     ms_cgroup_free(&group);
 }
@@ -60,7 +62,7 @@ int ms_cmd_forecast(struct ms_cmd *cmd, struct ms_error *err) {
     if (status == MS_OK) status = ms_looks_take(cmd, &r.s, seconds, &r.seen, err);
     if (status == MS_OK) status = ms_session_thaw(cmd, &r.s, ms_looks_last(&r.seen), err);
     if (status == MS_OK) {
-        if (lives(&r.s)) read_room(&r.s.process, &r.room);
+        ms_session_room(&r.s, &r.room);
         r.n = ms_view_forecast(r.seen.look, r.seen.looks, &r.room, &r.forecast);
         size_t tight = choose(cmd, &r);
         put(cmd, &r);

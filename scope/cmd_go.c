@@ -115,6 +115,7 @@ static void tell_leak(struct ms_go *go, const struct ms_goleak *l, uint64_t now,
     uint64_t when = ms_goleak_when(go, l, m->addr);
     m->leaked_by = ms_goleak_owner(go, l, m->addr);
     if (when && now) m->timer_ns = when > now && when < INT64_MAX ? when - now : 1;
+    m->captured = ms_goleak_captured(go, l, m->addr);
 }
 
 int ms_session_go_leaks(struct ms_session *s, struct ms_snapshot *snap, bool *known, struct ms_error *err) {
@@ -247,16 +248,9 @@ static enum ms_read load_found(struct ms_go *go, struct ms_snapshot *out) {
     return rc;
 }
 
-int ms_session_go_maps(struct ms_session *s, struct ms_snapshot *out, struct ms_error *err) {
+/* What kind of program it is, and what of it is not known. */
+static void describe(struct ms_session *s, struct ms_snapshot *out) {
     struct ms_go *go = s->go;
-    ms_goroots_let_go(go);
-    for (size_t i = 0; s->process.reader.still && i < s->threads; i++) {
-        const struct ms_registers *r = &s->registers[i];
-        if (r->words && r->words <= sizeof r->word / sizeof *r->word && r->sp < r->words)
-            ms_goroots_held(go, r->word, r->words, r->word[r->sp]);
-    }
-    int status = ms_gowalk_run(go, err);
-    if (status) return status;
     out->runtime = ms_strdup(go->build.version);
     out->allocator = (struct ms_allocator){object_size, go};
     if (s->no_table.line[0]) {
@@ -273,6 +267,41 @@ int ms_session_go_maps(struct ms_session *s, struct ms_snapshot *out, struct ms_
             "later that was never written to is not seen; --exe FILE takes all that from its copy before it was "
             "stripped");
     }
+}
+
+/* As many as are loaded and named in a tenth of a second. */
+enum { SO_FAR_MOST = 1 << 15 };
+
+static void tell_so_far(void *ctx) {
+    struct ms_session *s = ctx;
+    struct ms_snapshot part;
+    ms_session_describe(s, &part);
+    describe(s, &part);
+    (void)load_found(s->go, &part); /* should it have ended, the walk comes to know */
+    for (size_t i = 0; i < part.maps; i++) ms_view_figures(&part.map[i]);
+    s->so_far(s->so_far_ctx, &part, ms_gowalk_share(s->go), s->found > SO_FAR_MOST ? s->found : part.maps);
+}
+
+static void interrupted(void *ctx) {
+    struct ms_session *s = ctx;
+    s->found = s->go->founds;
+    if (s->so_far) ms_gowalk_so_far(s->go, SO_FAR_MOST, tell_so_far, s);
+}
+
+int ms_session_go_maps(struct ms_session *s, struct ms_snapshot *out, struct ms_error *err) {
+    struct ms_go *go = s->go;
+    ms_goroots_let_go(go);
+    for (size_t i = 0; s->process.reader.still && i < s->threads; i++) {
+        const struct ms_registers *r = &s->registers[i];
+        if (r->words && r->words <= sizeof r->word / sizeof *r->word && r->sp < r->words)
+            ms_goroots_held(go, r->word, r->words, r->word[r->sp]);
+    }
+    go->meanwhile = interrupted;
+    go->meanwhile_ctx = s;
+    int status = ms_gowalk_run(go, err);
+    go->asked = false;
+    if (status) return status;
+    describe(s, out);
     enum ms_read rc = load_found(go, out);
     if (go->walk.budget == 0) {
         out->uncertain = true;

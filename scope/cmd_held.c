@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#define ARENA_BYTES (UINT64_C(1) << 26) /* of Go's heap, on 64-bit Linux */
+
 struct held {
     struct ms_smap *smap;
     struct ms_held_memory *memory;
@@ -30,11 +32,17 @@ static size_t first_above(const struct held *h, uint64_t addr) {
     return lo;
 }
 
+/* An arena is the heap's as a whole: a mapping in one, with nothing in use, is free and not unknown. */
+static void add_arena(struct held *h, uint64_t start) {
+    for (size_t i = first_above(h, start); i < h->n && h->smap[i].start < start + ARENA_BYTES; i++)
+        if (h->memory[i].used == MS_UNKNOWN) h->memory[i].used = 0;
+}
+
 static void add_used(struct held *h, uint64_t start, uint64_t end) {
+    for (uint64_t arena = start & ~(ARENA_BYTES - 1); arena < end; arena += ARENA_BYTES) add_arena(h, arena);
     for (size_t i = first_above(h, start); i < h->n && h->smap[i].start < end; i++) {
         struct ms_held_memory *m = &h->memory[i];
         uint64_t from = start > h->smap[i].start ? start : h->smap[i].start, to = ms_min(end, h->smap[i].end);
-        if (m->used == MS_UNKNOWN) m->used = 0;
         m->used = ms_add(m->used, to - from);
     }
 }

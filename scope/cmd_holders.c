@@ -125,13 +125,12 @@ const char ms_retained_go_only[] = "--retained: only in Go programs is it known 
 
 /* ---- the verb ---------------------------------------------------------------------------------- */
 
-static int find_holders(struct ms_cmd *cmd, struct ms_session *s, const struct ms_map *m,
-                        struct ms_holders *out, struct ms_error *err) {
-    size_t most = cmd->limit ? cmd->limit : PATHS_SHOWN;
-    if (s->rec && cmd->retained) return ms_rec_lacks(s->rec, "what entries hold", NULL, err);
+int ms_session_holders(struct ms_session *s, const struct ms_map *m, size_t most, bool retained,
+                       struct ms_holders *out, struct ms_error *err) {
+    if (s->rec && retained) return ms_rec_lacks(s->rec, "what entries hold", NULL, err);
     if (s->rec) return ms_session_rec_holders(s, m, out, err);
-    if (ms_map_of_go(m)) return ms_session_go_holders(s, m, most, cmd->retained, out, err);
-    if (cmd->retained) return ms_fail(err, MS_USAGE, "%s", ms_retained_go_only);
+    if (ms_map_of_go(m)) return ms_session_go_holders(s, m, most, retained, out, err);
+    if (retained) return ms_fail(err, MS_USAGE, "%s", ms_retained_go_only);
     out->retained_bytes = out->retained_objects = MS_UNKNOWN;
     return ms_session_scan(s, m, most, out, err);
 }
@@ -142,7 +141,8 @@ int ms_cmd_holders(struct ms_cmd *cmd, struct ms_error *err) {
     struct ms_holders held = {0};
     const struct ms_map *map = NULL;
     int status = ms_session_map(cmd, &s, &snap, &map, err);
-    if (status == MS_OK) status = find_holders(cmd, &s, map, &held, err);
+    size_t most = cmd->limit ? cmd->limit : PATHS_SHOWN;
+    if (status == MS_OK) status = ms_session_holders(&s, map, most, cmd->retained, &held, err);
     if (status == MS_OK) status = ms_session_thaw(cmd, &s, &snap, err);
     if (s.process.mem_fd >= 0 && (status == MS_OK || status == MS_GONE)) {
         struct ms_error why = *err;

@@ -1,139 +1,117 @@
-/* cmd_top.c - `mapscope top TARGET`: the list again and again, on a screen.
+/* cmd_top.c - `mapscope top TARGET`: the list again and again, on a screen (browse.h).
  *
- * A look is rendered by the same code as `list`, into memory, and shown line by line: what --once prints is
- * what the screen shows.  ENTRIES/S under the table's head tells how fast the process fills its maps.  When
- * the target ends, the screen is given back first, then the error line says so.
+ * What --once prints is what the screen shows.  The line above the table tells how fast the process fills its maps.  A first
+ * look at a large Go heap shows what it has found after 0.5 s, marked as a part, and again each time it has looked twice
+ * as long.
  */
-#include "cmd.h"
-#include "screen.h"
+#include "browse.h"
 
+#include <assert.h>
 #include <ncurses.h>
 #include <string.h>
 #include <unistd.h>
 
-struct view {
-    struct ms_cmd *cmd;
-    struct ms_session s;
-    char sort[16];
-    bool reverse, paused, uncertain;
+enum { FASTEST_MS = 100, SLOWEST_MS = 3600000 };
+
+struct top {
+    struct ms_browse b;
+    bool paused;
+    double interval;
     uint64_t entries, at_ns; /* of the look before */
-    struct ms_screen screen;
+    char rate[32];
 };
 
-static void put_rate(FILE *f, struct view *v, const struct ms_totals *t) {
-    uint64_t now = ms_now_ns();
+static struct top *top_of(const struct ms_browse *b) { return (struct top *)(uintptr_t)b; }
+static_assert(offsetof(struct top, b) == 0, "a browser of top is its first member");
+
+static void take_rate(struct top *v, const struct ms_snapshot *snap) {
+    uint64_t now = ms_now_ns(), entries = 0;
     char human[16];
+    for (size_t i = 0; i < snap->maps; i++) entries += snap->map[i].entries;
+    v->rate[0] = 0;
     if (v->at_ns && now > v->at_ns) {
-        bool less = t->entries < v->entries;
-        double rate = (double)(less ? v->entries - t->entries : t->entries - v->entries) * 1e9 /
-                      (double)(now - v->at_ns);
-        fprintf(f, "entries %c%s/s, ", less ? '-' : '+', ms_text_count((uint64_t)rate, human));
+        bool less = entries < v->entries;
+        double rate =
+            (double)(less ? v->entries - entries : entries - v->entries) * 1e9 / (double)(now - v->at_ns);
+        snprintf(v->rate, sizeof v->rate, "entries %c%s/s, ", less ? '-' : '+',
+                 ms_text_count((uint64_t)rate, human));
     }
-    fprintf(f, "%llu growing, %llu shrinking\n", (unsigned long long)t->growing,
-            (unsigned long long)t->shrinking);
-    v->entries = t->entries;
+    v->entries = entries;
     v->at_ns = now;
 }
 
-/* Take a look and render it. */
-static int look(void *ctx, const struct ms_style *st, FILE *f, int *head, struct ms_error *err) {
-    struct view *v = ctx;
-    struct ms_cmd *cmd = v->cmd;
-    struct ms_snapshot snap;
-    struct ms_totals totals;
-    size_t n = 0;
-    char sort[24];
-    snprintf(sort, sizeof sort, "%s%s", v->reverse ? "-" : "", v->sort);
-    cmd->sort = sort;
-    int status = ms_session_find(&v->s, err);
-    if (status) return status;
-    status = ms_session_snapshot(&v->s, true, cmd->resident, &snap, err);
-    if (status == MS_OK) status = ms_session_select(cmd, &snap, &totals, &n, err);
-    if (status == MS_OK) {
-        v->uncertain = snap.uncertain;
-        if (cmd->json) {
-            cmd->documented = true;
-            ms_json_list(f, "top", &snap, &totals, snap.map, n, NULL);
-        } else {
-            *head = ms_table_target(f, st, &snap) + 3; /* totals, rate, the head of the table */
-            ms_table_totals(f, st, &totals, n);
-            put_rate(f, v, &totals);
-            ms_table_list(f, st, snap.map, n);
-            if (cmd->once) {
-                fflush(f);
-                ms_table_notes(stderr, st, &snap);
-            } else {
-                ms_table_notes(f, st, &snap);
-            }
-        }
-    }
-    ms_snapshot_free(&snap);
+static int look(struct ms_browse *b, struct ms_snapshot *out, struct ms_error *err) {
+    ms_snapshot_init(out);
+    int status = ms_session_find(b->session, err);
+    if (status == MS_OK) status = ms_session_snapshot(b->session, true, b->cmd->resident, out, err);
+    if (status == MS_OK) take_rate(top_of(b), out);
     return status;
 }
 
-/* Handle a key. false: leave. *fresh: look again at once. */
-static bool key(struct view *v, int k, bool *fresh) {
-    if (ms_screen_scrolls(&v->screen, k)) return true;
+static int head(struct ms_browse *b, const struct ms_style *st, FILE *f) {
+    (void)st;
+    fprintf(f, "%s%llu growing, %llu shrinking\n", top_of(b)->rate, (unsigned long long)b->totals.growing,
+            (unsigned long long)b->totals.shrinking);
+    return 1;
+}
+
+static uint64_t stay_ns(const struct ms_browse *b) { return (uint64_t)(top_of(b)->interval * 1e9); }
+
+static int due(struct ms_browse *b, bool *fresh, struct ms_error *err) {
+    (void)err;
+    *fresh = !top_of(b)->paused;
+    return MS_OK;
+}
+
+static enum ms_took key(struct ms_browse *b, int k) {
+    struct top *v = top_of(b);
     switch (k) {
-    case 'q':
-    case 'Q':
-    case 27: return false;
-    case 's':
-        snprintf(v->sort, sizeof v->sort, "%s", ms_view_next_sort(v->sort));
-        *fresh = true;
-        break;
-    case 'r':
-        v->reverse = !v->reverse;
-        *fresh = true;
-        break;
-    case ' ': v->paused = !v->paused; break;
-    case KEY_HOME: v->screen.scroll = 0; break;
-    case KEY_RESIZE: *fresh = true; break;
+    case ' ': v->paused = !v->paused; return v->paused ? MS_TOOK_KEY : MS_TOOK_LOOK;
+    case '+':
+        v->interval = v->interval * 2 < SLOWEST_MS / 1e3 ? v->interval * 2 : SLOWEST_MS / 1e3;
+        return MS_TOOK_KEY;
+    case '-':
+        v->interval = v->interval / 2 > FASTEST_MS / 1e3 ? v->interval / 2 : FASTEST_MS / 1e3;
+        return MS_TOOK_KEY;
     }
-    return true;
+    return MS_TOOK_NOTHING;
 }
 
-static int live(struct ms_cmd *cmd, struct view *v, struct ms_error *err) {
-    int status = ms_screen_begin(&v->screen, err);
-    if (status) return status;
-    uint64_t step = (uint64_t)(cmd->interval * 1e9), next = ms_now_ns() + step;
-    status = ms_screen_render(&v->screen, &cmd->style, look, v, err);
-    while (status == MS_OK) {
-        char bottom[128];
-        bool fresh = false;
-        snprintf(bottom, sizeof bottom, "%ssort %s%s   q quit  s sort  r reverse  space pause  arrows scroll",
-                 v->paused ? "PAUSED  " : "", v->reverse ? "-" : "", v->sort);
-        ms_screen_draw(&v->screen, bottom);
-        int k = ms_screen_key(next);
-        if (k != ERR && !key(v, k, &fresh)) break;
-        bool due = ms_now_ns() >= next;
-        if (fresh || (due && !v->paused)) status = ms_screen_render(&v->screen, &cmd->style, look, v, err);
-        if (fresh || due) next = ms_now_ns() + step;
-    }
-    ms_screen_end(&v->screen);
-    return status;
+static void state(const struct ms_browse *b, FILE *f) {
+    if (top_of(b)->paused)
+        fputs("PAUSED  ", f);
+    else
+        fprintf(f, "every %gs  ", top_of(b)->interval);
 }
+
+static const struct ms_browse_verb verb = {
+    .name = "top",
+    .keys = "q quit  ? help  Enter open  / filter  s sort  r reverse  t tree  space pause",
+    .help = "  space              pause: no more looks, the last one stays\n"
+            "  +  -               twice, half the time between two looks\n"
+            "  Home End           the first row, the last\n",
+    .reads = true,
+    .look = look,
+    .head = head,
+    .stay_ns = stay_ns,
+    .due = due,
+    .key = key,
+    .state = state,
+};
 
 int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err) {
-    struct view v = {.cmd = cmd};
-    int head;
-    const char *sort = cmd->sort ? cmd->sort : "bytes";
-    v.reverse = *sort == '-';
-    snprintf(v.sort, sizeof v.sort, "%s", sort + v.reverse);
-    int status = ms_session_open(&v.s, cmd, err);
+    struct ms_session s;
+    struct top v = {.interval = cmd->interval};
+    ms_browse_init(&v.b, &verb, cmd, &s);
+    int status = ms_session_open(&s, cmd, err);
     /* Without a terminal there is nobody to press a key. */
-    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (status == MS_OK && (cmd->once || cmd->json || !terminal)) {
-        cmd->once = true;
-        status = look(&v, &cmd->style, cmd->out, &head, err);
-    } else if (status == MS_OK) {
-        status = live(cmd, &v, err);
-    }
-    if (status == MS_OK && v.uncertain) {
+    cmd->once = cmd->once || cmd->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
+    if (status == MS_OK) status = cmd->once ? ms_browse_once(&v.b, err) : ms_browse_live(&v.b, err);
+    if (status == MS_OK && v.b.uncertain) {
         err->line[0] = 0;
         status = MS_UNCERTAIN;
     }
-    cmd->sort = NULL;
-    ms_session_close(&v.s);
+    ms_browse_free(&v.b);
+    ms_session_close(&s);
     return status;
 }

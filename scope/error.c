@@ -20,7 +20,10 @@ int ms_fail(struct ms_error *err, int status, const char *fmt, ...) {
     return status;
 }
 
+void (*ms_no_memory)(void);
+
 static void no_memory(void) {
+    if (ms_no_memory) ms_no_memory();
     static const char line[] = "mapscope: out of memory\n";
     fwrite(line, 1, sizeof line - 1, stderr);
     exit(MS_INTERNAL);

@@ -29,6 +29,7 @@ struct ms_error {
 int ms_fail(struct ms_error *err, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Memory or a line on stderr and exit MS_INTERNAL: the tool holds nothing that would need more care. */
+extern void (*ms_no_memory)(void); /* called first, and need not return: of programs that have parts of the tool in them */
 void *ms_alloc(size_t size);
 void *ms_grow(void *ptr, size_t count, size_t size);
 char *ms_strdup(const char *s);

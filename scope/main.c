@@ -25,8 +25,12 @@ const struct ms_verb ms_verbs[] = {
      "(empty slots, padding, pool slack), resident bytes, growth.\nTotals are of all maps.\n"
      "Maps of a Go program that are alike share a row, with the id of the worst.\n",
      ms_cmd_list},
-    {"top", "TARGET", 1, 1, "osfnwhiFGZ", "watch the maps of a process",
-     "Keys: q quit, s next sort field, r reverse, space pause, arrows and page keys\nscroll.\n", ms_cmd_top},
+    {"top", "TARGET", 1, 1, "osfnwhiFGJZ", "watch the maps of a process",
+     "The list on a screen, renewed every --interval.  Keys: arrows and page keys\n"
+     "move, Enter opens a map in pages (show, heat, holders, events, groups) or a row\n"
+     "of many, Esc goes back, s sorts, r reverses, / filters, t groups by place, type\n"
+     "or holder, space pauses, ? helps, q quits.\n",
+     ms_cmd_top},
     {"show", "TARGET MAP", 2, 2, "owhCGILMXYZ", "show everything about one map",
      "Bytes by part (they sum to the allocated bytes exactly), histograms of group\n"
      "occupancy and chain length, the next growth and its peak, counters, events.\n",
@@ -87,9 +91,9 @@ const struct ms_verb ms_verbs[] = {
      "Into one SQLite file, until Ctrl-C: a look every --interval, of which only what\n"
      "changed is written.  Every verb takes rec:FILE[@TIME] as its TARGET.\n",
      ms_cmd_record},
-    {"replay", "rec:FILE", 1, 1, "osfnwhFT", "look through a recording on the terminal",
+    {"replay", "rec:FILE", 1, 1, "osfnwhFJT", "look through a recording on the terminal",
      "Keys: left and right one moment, home and end, space play and pause, + and -\n"
-     "speed, s and r sort, up, down and page keys scroll, q quit.\n"
+     "speed; all others as in top.\n"
      "TIME is #12 (of the moments), +1.5h (after the first), -30s (before the last),\n"
      "20:15:03 or 2026-11-21T20:15:03: the last moment until then.\n",
      ms_cmd_replay},
@@ -98,12 +102,36 @@ const struct ms_verb ms_verbs[] = {
      "memory, lazily freed, swapped, the resident set of the process, its control group.\n"
      "Of one map: the runs of memory it consists of.  --resident looks up pages.\n",
      ms_cmd_mem},
-    {"events", "TARGET", 1, 1, "onwhXYZ08", "tell what happened to its maps, and when",
+    {"events", "TARGET", 1, 1, "onwhXYZ08pja", "tell what happened to its maps, and when",
      "From the flight recorder of the library: maps made and freed, growths and shrinks\n"
      "with their duration, memory handed back, and what the program itself noted\n"
      "(gomap_region_begin, gomap_event), oldest first.  The last 4096 are always there,\n"
-     "in core files too; --seconds waits for more.\n",
-     ms_cmd_events},
+     "in core files too; --seconds waits for more.\n"
+     "--probes: as they happen, of Go programs too, until Ctrl-C, or for --seconds.  A\n"
+     "probe is a breakpoint in the text of the process, which the kernel takes out when\n"
+     "mapscope ends, in whatever way.  A hit costs the process some microseconds.\n",
+     ms_cmd_events, "jsonl folded"},
+    {"prof", "TARGET", 1, 1, "onwhGHNWXYZ", "tell who allocated the memory of its maps",
+     "What the target sampled of its allocations, joined with its maps.  Go programs\n"
+     "sample by themselves, others with GOMAP_CONF=profile_bytes:524288.  -o pprof is\n"
+     "for go tool pprof: -tagroot=map, -sample_index=map_waste.\n",
+     ms_cmd_prof, "pprof folded speedscope svg"},
+    {"metrics", "TARGET", 1, 1, "onwhGXYZ", "print its maps as a monitoring system reads them",
+     "OpenMetrics, as serve has it at /metrics: a row for each map and type, the -n\n"
+     "largest by bytes (1000), and one for all others.  -o prometheus: the text format\n"
+     "before OpenMetrics.\n",
+     ms_cmd_metrics, "openmetrics prometheus"},
+    {"serve", "TARGET", 1, 1, "inhGZlt", "serve its maps over HTTP",
+     "/metrics for Prometheus, /api/v1/ with the documents of other verbs, and\n"
+     "/debug/pprof/ for go tool pprof; / lists them.  At 127.0.0.1:7071, unless\n"
+     "--listen says otherwise.  Looks at most once an --interval, and only when asked.\n",
+     ms_cmd_serve, NULL},
+    {"agent", "[PROCESSES]", 0, 1, "inhlt", "serve the maps of all processes for Prometheus",
+     "/metrics of every process with maps that may be read, 64 at most, with its name\n"
+     "and number as labels; or only of PROCESSES: names and numbers, between them\n"
+     "commas.  At 127.0.0.1:7070, unless --listen says otherwise.  Looks at most once\n"
+     "an --interval, and only when asked.\n",
+     ms_cmd_agent, NULL},
     {"completion", "SHELL", 1, 1, "h", "print a script that completes command lines",
      "For bash, zsh or fish; an installed mapscope has them where these shells look.\n"
      "Here and now, in bash: source <(mapscope completion bash)\n",
@@ -128,7 +156,7 @@ static int close_stdout(void) {
 }
 
 int main(int argc, char **argv) {
-    struct ms_cmd cmd = {.out = stdout, .keeper.fd = -1, .runner.fd = -1, .scribe.fd = -1, .svg.fd = -1, .png.fd = -1, .html.fd = -1, .perfetto.fd = -1};
+    struct ms_cmd cmd = {.out = stdout, .keeper.fd = -1, .runner.fd = -1, .scribe.fd = -1, .svg.fd = -1, .png.fd = -1, .html.fd = -1, .perfetto.fd = -1, .tracer.fd = -1, .prof.file.fd = -1};
     struct ms_error err = {""};
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_DFL);
@@ -138,6 +166,7 @@ int main(int argc, char **argv) {
     if (status == MS_OK && cmd.verb && cmd.mode != MS_MODE_LIVE) status = ms_keeper_start(&cmd.keeper, &err);
     if (status == MS_OK && cmd.record.file)
         status = ms_scribe_start(&cmd.scribe, cmd.record.file, &cmd.record.bounds, &err);
+    if (status == MS_OK && cmd.probes) status = ms_tracer_start(&cmd.tracer, &err);
     if (status == MS_OK && cmd.command) status = ms_runner_start(&cmd.runner, cmd.command, &err);
     if (status == MS_OK && cmd.verb) status = ms_sandbox_enter(MS_SANDBOX_READER, &err);
     if (status == MS_OK && cmd.verb) status = cmd.verb->run(&cmd, &err);
@@ -149,11 +178,13 @@ int main(int argc, char **argv) {
     }
     ms_keeper_end(&cmd.keeper);
     ms_runner_end(&cmd.runner);
+    ms_tracer_end(&cmd.tracer);
     ms_scribe_end(&cmd.scribe, &(struct ms_rec_reply){.status = MS_OK}, NULL);
     ms_output_end(&cmd.svg);
     ms_output_end(&cmd.png);
     ms_output_end(&cmd.html);
     ms_output_end(&cmd.perfetto);
+    ms_output_end(&cmd.prof.file);
     int closed = close_stdout();
     return closed != MS_OK ? closed : status;
 }

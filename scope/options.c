@@ -47,6 +47,14 @@ enum {
     OPT_WHEN = '5',
     OPT_BUDGET = '6',
     OPT_PERFETTO = '8',
+    OPT_SAMPLE_INDEX = 'H',
+    OPT_INTO = 'N',
+    OPT_BY_LABEL = 'W', /* --by of a verb whose rows are samples */
+    OPT_LISTEN = 'l',
+    OPT_TOKEN_FILE = 't',
+    OPT_PROBES = 'p',
+    OPT_JOIN = 'j',
+    OPT_ASSIGN = 'a',
     OPT_COMMAND = '7' /* no option: it takes a command behind -- */
 };
 
@@ -62,6 +70,8 @@ static const struct option longs[] = {
     {"png", required_argument, NULL, OPT_PNG},
     {"html", required_argument, NULL, OPT_HTML},
     {"perfetto", required_argument, NULL, OPT_PERFETTO},
+    {"file", required_argument, NULL, OPT_INTO},
+    {"sample-index", required_argument, NULL, OPT_SAMPLE_INDEX},
     {"group", required_argument, NULL, OPT_GROUP},
     {"range", required_argument, NULL, OPT_RANGE},
     {"once", no_argument, NULL, OPT_ONCE},
@@ -87,6 +97,11 @@ static const struct option longs[] = {
     {"rule", required_argument, NULL, OPT_RULE},
     {"ignore", required_argument, NULL, OPT_IGNORE},
     {"unused", no_argument, NULL, OPT_UNUSED},
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
+    {"probes", no_argument, NULL, OPT_PROBES},
+    {"join", no_argument, NULL, OPT_JOIN},
+    {"assign", no_argument, NULL, OPT_ASSIGN},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
 };
@@ -138,7 +153,18 @@ static const struct {
     {OPT_RANGE, "    --range A:B     groups A to B only (B included)"},
     {OPT_SVG, "    --svg FILE      write the heat map as SVG"},
     {OPT_PNG, "    --png FILE      write the heat map as PNG"},
+    {OPT_INTO, "    --file FILE     write to a file: all of it, or none"},
+    {OPT_SAMPLE_INDEX, "    --sample-index V  alloc_objects alloc_space inuse_objects inuse_space\n"
+                       "                      (default) map_entries map_waste map_resident map_lazyfree"},
+    {OPT_BY_LABEL, "    --by WHAT       a row for each stack (default), function, map, type,\n"
+                   "                      holder, site, or value of a label of the program's"},
     {OPT_PERFETTO, "    --perfetto FILE write trace events for ui.perfetto.dev and chrome://tracing"},
+    {OPT_LISTEN, "    --listen ADDR   PORT or ADDRESS:PORT, port 0: a free one; any address but\n"
+                 "                      loopback needs a token"},
+    {OPT_TOKEN_FILE, "    --token-file FILE  asks for its first line, as bearer token or password"},
+    {OPT_PROBES, "    --probes        watch it by breakpoints, which it hits at its rare events"},
+    {OPT_JOIN, "    --join          and its pauses, large allocations, page faults, CPU samples"},
+    {OPT_ASSIGN, "    --assign        and each write to a map of a Go program: 2 or 3 us each"},
     {OPT_HTML, "    --html FILE     write a report that is one HTML file"},
     {'w', "-w, --wide          do not cut lines to the terminal or 80 columns"},
     {'h', "-h, --help          this text"},
@@ -148,8 +174,11 @@ void ms_help(FILE *f, const struct ms_verb *verb) {
     if (verb) {
         fprintf(f, "usage: mapscope %s%s%s [options]\n\n%s.\n%s\noptions:\n", verb->name,
                 *verb->arguments ? " " : "", verb->arguments, verb->summary, verb->help);
-        for (size_t i = 0; i < sizeof option_help / sizeof *option_help; i++)
-            if (strchr(verb->options, option_help[i].letter)) fprintf(f, "  %s\n", option_help[i].text);
+        for (size_t i = 0; i < sizeof option_help / sizeof *option_help; i++) {
+            if (!strchr(verb->options, option_help[i].letter)) continue;
+            fprintf(f, "  %s\n", option_help[i].text);
+            if (option_help[i].letter == 'o' && verb->formats) fprintf(f, "                      or %s\n", verb->formats);
+        }
         return;
     }
     fputs("mapscope shows the hash maps of processes, untouched, and of core files.\n\n"
@@ -265,14 +294,24 @@ static int details(struct ms_cmd *c, const char *text, struct ms_error *err) {
     return status;
 }
 
+static bool has_format(const char *formats, const char *text) {
+    size_t n = strlen(text);
+    for (const char *p = formats; p && *p; p += strcspn(p, " "), p += *p == ' ')
+        if (strcspn(p, " ") == n && memcmp(p, text, n) == 0) return true;
+    return false;
+}
+
 /* -o: what it names, the verb knows. */
 static int output(struct ms_cmd *c, const char *text, struct ms_error *err) {
     bool file = strchr(c->verb->options, OPT_FILE) != NULL;
     if (file && !text) return ms_fail(err, MS_USAGE, "%s: -o FILE names the file to write", c->verb->name);
     if (!text) return MS_OK;
     bool format = c->json || strcmp(text, "table") == 0;
+    if (!file && has_format(c->verb->formats, text)) return c->format = text, MS_OK;
     c->json = c->json && !file;
-    if (!file && !format) return ms_fail(err, MS_USAGE, "--output: no format '%s': table, json", text);
+    if (!file && !format)
+        return ms_fail(err, MS_USAGE, "--output: no format '%s': table, json%s%s", text, c->verb->formats ? " " : "",
+                       c->verb->formats ? c->verb->formats : "");
     if (file && format)
         return ms_fail(err, MS_USAGE, "%s: -o names a file here: one of this name is ./%s", c->verb->name, text);
     if (file) c->record.file = text;
@@ -295,19 +334,26 @@ static int take_option(struct ms_cmd *c, int letter, const char *arg, struct ms_
         c->limit = n;
         return status;
     case 's': c->sort = arg; return ms_view_sort(NULL, 0, arg, err);
-    case 'f': return ms_filter_parse(&c->filter, arg, err);
+    case 'f': c->filter_text = arg; return ms_filter_parse(&c->filter, arg, err);
     case 'i': return interval(c, arg, err);
     case 'w': c->style.width = 0; return MS_OK;
     case OPT_SVG: c->svg.path = arg; return MS_OK;
     case OPT_PNG: c->png.path = arg; return MS_OK;
     case OPT_HTML: c->html.path = arg; return MS_OK;
     case OPT_PERFETTO: c->perfetto.path = arg; return MS_OK;
+    case OPT_LISTEN: c->listen = arg; return MS_OK;
+    case OPT_TOKEN_FILE: c->token_file = arg; return MS_OK;
+    case OPT_PROBES: c->probes = true; return MS_OK;
+    case OPT_JOIN: c->probes = c->join = true; return MS_OK;
+    case OPT_ASSIGN: c->probes = c->assign = true; return MS_OK;
     case OPT_EXE: c->exe = arg; return MS_OK;
     case OPT_ONCE: c->once = true; return MS_OK;
     case OPT_RESIDENT: c->resident = c->style.resident = true; return MS_OK;
     case OPT_HEX: c->has_hex = true; return number(arg, "--hex", UINT32_MAX, &c->hex, err);
     case OPT_SHOW_DATA: c->show_data = true; return MS_OK;
-    case OPT_BY: return by(c, arg, err);
+    case OPT_BY: c->by_text = arg; return MS_OK;
+    case OPT_INTO: c->prof.file.path = arg; return MS_OK;
+    case OPT_SAMPLE_INDEX: c->prof.has_value = true; return ms_prof_value_of(arg, &c->prof.value, err);
     case OPT_EXPAND: c->expand = true; return MS_OK;
     case OPT_RETAINED: c->retained = true; return MS_OK;
     case OPT_STOP:
@@ -355,7 +401,8 @@ static const struct ms_verb *verb_named(const char *name) {
 static int check_arguments(struct ms_cmd *c, int count, char **arg, const char *used, struct ms_error *err) {
     for (; *used; used++)
         if (*used != 'h' && !strchr(c->verb->options, *used) &&
-            !(*used == 'o' && strchr(c->verb->options, OPT_FILE))) {
+            !(*used == 'o' && strchr(c->verb->options, OPT_FILE)) &&
+            !(*used == OPT_BY && strchr(c->verb->options, OPT_BY_LABEL))) {
             const char *name = "?";
             for (const struct option *o = longs; o->name; o++)
                 if (o->val == *used) name = o->name;
@@ -417,9 +464,11 @@ int ms_options_parse(struct ms_cmd *c, int argc, char **argv, struct ms_error *e
     if (wide) c->style.width = 0;
     status = check_arguments(c, argc - optind, argv + optind, used, err);
     if (status == MS_OK) status = output(c, out, err);
+    if (status == MS_OK && c->by_text && strchr(c->verb->options, OPT_BY)) status = by(c, c->by_text, err);
     if (status == MS_OK) status = ms_output_open(&c->svg, err);
     if (status == MS_OK) status = ms_output_open(&c->png, err);
     if (status == MS_OK) status = ms_output_open(&c->html, err);
     if (status == MS_OK) status = ms_output_open(&c->perfetto, err);
+    if (status == MS_OK) status = ms_output_open(&c->prof.file, err);
     return status;
 }

@@ -100,7 +100,14 @@ typedef struct gomap_classic_hooks {
     void (*evacuate)(const gomap_classic *map, size_t old_bucket, size_t entries, size_t upper, void *ctx);
     /* `count` pointers were stored; what: GOMAP_CLASSIC_STORE_*. */
     void (*pointer_store)(const gomap_classic *map, int what, size_t count, void *ctx);
-    void *ctx;
+    void *ctx; /* for all of them */
+    /* Go's mapassign found the slot of a key, or made it (is_new: zeros); elem as it is before the caller writes it.  Not
+     * called by an assign that fails. */
+    void (*assign)(const gomap_classic *map, const void *key, void *elem, bool is_new, void *ctx);
+    /* Go's mapdelete found an entry, which is about to go. */
+    void (*erase)(const gomap_classic *map, const void *key, void *elem, void *ctx);
+    /* Go's mapclear took all entries, so many. */
+    void (*clear)(const gomap_classic *map, size_t entries, void *ctx);
 } gomap_classic_hooks;
 
 /* What a map is.  Start from GOMAP_CLASSIC_CONFIG, set what differs.  Strings, hooks and the allocator struct

@@ -289,7 +289,7 @@ GOMAP_API GOMAP_MUST_USE gomap_err gomap_get_stats(const gomap *map, gomap_stats
 /* The control tree: numbers by name.  map NULL: the process default.  old, set may be NULL.
  * Names: policy.mode policy.huge_pages policy.return_after_ms policy.reserve_bytes_max policy.shrink
  *        policy.backtrace_above policy.range_from_bytes (process) policy.ranges_max (process) policy.log (process)
- *        policy.registry (process) policy.profile_bytes (process; observe.h)
+ *        policy.registry (process) policy.profile_bytes policy.times policy.stacks (process; observe.h)
  * Values: mode 0 balanced, 1 speed, 2 memory; huge_pages 0 auto, 1 never, 2 always; shrink 0, 1; return_after_ms (1000):
  *        idle time after which gomap_work drops the table of an empty map; reserve_bytes_max of address space, 0: no limit;
  *        range_from_bytes (1 MiB): larger tables are address ranges that grow in place, smaller ones come from malloc;
@@ -300,6 +300,7 @@ GOMAP_API GOMAP_MUST_USE gomap_err gomap_get_stats(const gomap *map, gomap_stats
  * Environment: GOMAP_CONF=mode:memory,huge_pages:never,log:1 sets the process defaults when the first map is made; names
  *        without "policy.", values by word or number; what it does not know gets one warning line.
  *        stats.entries stats.bytes stats.grows ... (every number of gomap_stats, read-only)
+ *        times.grow.p99_ns ... (observe.h, read-only; map NULL: of the process)
  * GOMAP_ENOENT: no such name, GOMAP_EINVAL: not a value it can have, or read-only. */
 GOMAP_API GOMAP_MUST_USE gomap_err gomap_ctl(gomap *map, const char *name, uint64_t *old,
                                              const uint64_t *set);

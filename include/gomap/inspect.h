@@ -12,7 +12,7 @@
  *     cookie, version,                 entry[i].map --> struct gomap (128 bytes), or by entry[i].kind
  *     sizes, self,                     entry[i].gen       |-- desc --> struct gomap_desc (never freed)
  *     counters, ring                                      |-- side --> struct gomap_side (when present)
- *                                                         |-- meta, slots, links: the table
+ *     more --> struct gomap_more                          |-- meta, slots, links: the table
  *
  * How to find it: take each ELF image of the process (there may be several copies of the library,
  * each has a root of its own), read the note (1; position independent, the same in file and memory) or,
@@ -82,6 +82,9 @@ enum {
 
 /* A growth or shrink in progress (gomap_side.walk). */
 enum { GOMAP_WALK_NONE = 0, GOMAP_WALK_GROW = 1, GOMAP_WALK_SHRINK = 2 };
+
+/* gomap.writing: puts and deletes call hooks of the program (observe.h). */
+enum { GOMAP_WRITING_HOOKED = 2 };
 
 /* The key part of a slot for byte-string keys. */
 struct gomap_strkey {
@@ -166,7 +169,7 @@ struct gomap {
     uint8_t mode;
     uint8_t hash_kind;
     uint8_t cap;     /* slots of group 0 in mode SMALL, else 15 */
-    uint8_t writing; /* fork generation | 1 while a write is under way, else 0 */
+    uint8_t writing; /* fork generation | 1 while a write is under way, else 0; GOMAP_WRITING_HOOKED beside either */
     uint32_t cookie; /* GOMAP_COOKIE; cleared before the map is freed */
 };
 
@@ -390,7 +393,7 @@ struct gomap_root {
     uint32_t pointer_bytes; /* sizeof(void *) */
     uint32_t map_size, side_size, desc_size, node_size, chunk_size, event_size, chunk_entries;
     uint32_t pid_started; /* 1 once the library has made a map in this process */
-    uint32_t unused;
+    int32_t more;         /* bytes from here to struct gomap_more; 0: this library has none */
     uint64_t self; /* address of this root at run time, set at load */
     struct gomap_chunk *chunks;
     const struct gomap_desc *descs;
@@ -402,6 +405,106 @@ struct gomap_root {
     uint64_t wall_minus_mono_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at load */
     char library[32];            /* version of the library */
 };
+
+/* ---- what came after version 1 was frozen -------------------------------------------------------------------
+ *
+ * struct gomap_more lies at the address of the root + root.more.  It only ever grows, at its end: `size` tells what of it
+ * there is.
+ *
+ * How long things took (observe.h: policy.times).  Bucket i counts durations from gomap_inspect_bucket_ns(i) on, up to that
+ * of i + 1: two to an octave; the last has all above 3.2 s.  All of it is counted by many threads: sums may be a moment
+ * ahead of each other. */
+enum { GOMAP_TIME_GROW = 0, GOMAP_TIME_MOVE = 1, GOMAP_TIME_ALLOC = 2, GOMAP_TIMES = 3 };
+enum { GOMAP_TIME_BUCKETS = 64, GOMAP_SLOWEST = 8 };
+struct gomap_times {
+    uint64_t count, sum_ns, max_ns;
+    uint64_t bucket[GOMAP_TIME_BUCKETS];
+};
+/* One of the longest. */
+struct gomap_slow {
+    uint64_t ns;      /* 0: none, or being written */
+    uint64_t time_ns; /* when it ended: CLOCK_MONOTONIC */
+    uint64_t map_id, entries;
+    uint32_t stack; /* see below; 0: not known */
+    uint32_t thread;
+};
+/* Call stacks by number, if policy.stacks is on: stack n is callers[n - 1].  Never changed, never removed. */
+enum { GOMAP_CALLERS = 1024, GOMAP_CALLERS_FRAMES = 30 };
+struct gomap_callers {
+    uint64_t hash;   /* 0: free */
+    uint32_t frames; /* 0: being written */
+    uint32_t unused;
+    uint64_t pc[GOMAP_CALLERS_FRAMES]; /* innermost first: addresses within the call instructions */
+};
+/* What maps take, sampled (observe.h: policy.profile_bytes), by those who took it:
+ *
+ *   gomap_samples --- buckets --> gomap_sampled_bucket --all--> ...      a stack with labels, for maps of a type: sums
+ *        |                          ^          '-- stack, labels         (never freed)
+ *        '-- maps[0 .. map_mask] -> |  gomap_sampled_map --next--> ...   a map of which something is held
+ *                                   '--- gomap_sampled_piece --below--> gomap_sampled_piece ...   its bytes, from the top
+ *
+ * A piece holds the bytes [from, to) of the pile that its map is, and stands for `weight` of its kind.  `seq` is odd while
+ * any of it changes: read it, all that is wanted, and it again; if it differs, start over.  Bound what is followed: lists that
+ * change while they are read may seem endless. */
+struct gomap_sampled_stack {
+    struct gomap_sampled_stack *next; /* of its hash */
+    uint64_t hash;
+    uint32_t frames; /* at most GOMAP_SAMPLED_FRAMES */
+    uint64_t pc[];   /* innermost first: addresses within the call instructions */
+};
+struct gomap_sampled_labels {
+    struct gomap_sampled_labels *next;
+    uint32_t bytes; /* at most GOMAP_SAMPLED_LABELS */
+    char text[];    /* key NUL value NUL ..., innermost first, keys once */
+};
+enum { GOMAP_SAMPLED_FRAMES = 64, GOMAP_SAMPLED_LABELS = 1024 };
+struct gomap_sampled_bucket {
+    struct gomap_sampled_bucket *next, *all; /* of its hash; of all */
+    const struct gomap_sampled_stack *stack;
+    const struct gomap_sampled_labels *labels; /* NULL: none */
+    const void *type;                          /* struct gomap_desc, or gomap_classic_desc */
+    uint32_t kind;                             /* GOMAP_KIND_* of the maps */
+    double taken[2];                           /* estimates: objects and bytes, ever */
+    double held[2];
+    double peak[2]; /* of the peak that had the number `seen` */
+    uint64_t seen;
+};
+struct gomap_sampled_piece {
+    struct gomap_sampled_piece *below;
+    struct gomap_sampled_bucket *bucket;
+    struct gomap_sampled_map *map;
+    uint64_t from, to;
+    double weight;
+};
+struct gomap_sampled_map {
+    struct gomap_sampled_map *next; /* of its hash */
+    uint64_t id;                    /* gomap.id */
+    const void *map;
+    struct gomap_sampled_piece *top;
+};
+struct gomap_samples {
+    uint32_t size; /* sizeof(struct gomap_samples), which only grows, at its end */
+    uint32_t unused;
+    uint64_t seq;
+    const uint64_t *rate; /* bytes from one sample to the next, on the average; 0: none are taken now */
+    struct gomap_sampled_bucket *buckets;
+    struct gomap_sampled_map **maps; /* lists by hash; NULL: none */
+    uint64_t map_mask;               /* lists - 1 */
+    uint64_t nbuckets, npieces, nmaps, dropped; /* dropped: samples for which there was no memory */
+    double held, peak;                          /* bytes */
+    uint64_t peaks;                             /* a number for each new peak */
+};
+struct gomap_more {
+    uint32_t size; /* sizeof(struct gomap_more) */
+    uint32_t callers_room;         /* GOMAP_CALLERS */
+    struct gomap_callers *callers;
+    uint32_t *ring_stacks;         /* for each place of the ring the stack of its event; 0: not known */
+    uint64_t callers_dropped;      /* stacks that found no room */
+    struct gomap_times times[GOMAP_TIMES];
+    struct gomap_slow slow[GOMAP_TIMES][GOMAP_SLOWEST]; /* in no order */
+    const struct gomap_samples *samples; /* NULL: built without them */
+};
+static inline uint64_t gomap_inspect_bucket_ns(unsigned i) { return ((uint64_t)(2 + i % 2) << i / 2) / 2; }
 
 /* Bytes of a table's one allocation (modes SMALL and BLOCK), and of the three areas. */
 static inline uint64_t gomap_inspect_quads(uint64_t ngroups) { return (ngroups + 3) / 4; }

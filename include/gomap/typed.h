@@ -152,12 +152,8 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         return GOMAP__CAST(V *, gomap__typed_find(m, h_, &copy_));                                           \
     }                                                                                                        \
     GOMAP__BODY bool name##_has(const gomap *m, K key) { return name##_get(m, key) != NULL; }                \
-    /* zeros: a new value is wanted, else it will be stored whole */                                         \
+    /* zeros: a new value is wanted, else it will be stored whole; the map may be written to */              \
     GOMAP__BODY __attribute__((always_inline)) V *name##_claim(gomap *m, K key, bool *is_new, bool zeros) {  \
-        if (!GOMAP__WRITES_INLINE(m)) {                                                                      \
-            K copy_ = key;                                                                                   \
-            return GOMAP__CAST(V *, gomap__typed_insert_checked(m, &copy_, is_new));                         \
-        }                                                                                                    \
         uint64_t h_ = gomap__hash_int(m, name##_bits(key));                                                  \
         if (GOMAP__LIKELY(h_ >= m->split)) {                                                                 \
             uint64_t group_ = gomap__group_of(h_, m->ngroups);                                               \
@@ -191,11 +187,21 @@ __attribute__((unused)) static const char *const gomap__layout_used = &gomap__la
         K copy_ = key;                                                                                       \
         return GOMAP__CAST(V *, gomap__typed_insert(m, h_, &copy_, is_new));                                 \
     }                                                                                                        \
-    GOMAP__BODY V *name##_at(gomap *m, K key, bool *is_new) { return name##_claim(m, key, is_new, true); }   \
+    GOMAP__BODY V *name##_at(gomap *m, K key, bool *is_new) {                                                \
+        if (!GOMAP__WRITES_INLINE(m)) {                                                                      \
+            K copy_ = key;                                                                                   \
+            return GOMAP__CAST(V *, gomap__typed_insert_checked(m, &copy_, is_new));                         \
+        }                                                                                                    \
+        return name##_claim(m, key, is_new, true);                                                           \
+    }                                                                                                        \
     GOMAP__BODY GOMAP_MUST_USE gomap_err name##_put(gomap *m, K key, V value) {                              \
+        if (!GOMAP__WRITES_INLINE(m)) { /* a hook sees the value too */                                      \
+            K copy_ = key;                                                                                   \
+            V value_ = value;                                                                                \
+            return gomap_put(m, &copy_, &value_);                                                            \
+        }                                                                                                    \
         V *at_ = name##_claim(m, key, NULL, false);                                                          \
-        if (GOMAP__UNLIKELY(!at_))                                                                           \
-            return m && m->cookie == GOMAP_COOKIE && !m->writing ? GOMAP_ENOMEM : GOMAP_EMISUSE;             \
+        if (GOMAP__UNLIKELY(!at_)) return GOMAP_ENOMEM;                                                      \
         *at_ = value;                                                                                        \
         return GOMAP_OK;                                                                                     \
     }                                                                                                        \

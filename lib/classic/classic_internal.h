@@ -50,7 +50,8 @@ struct classic {
     void *ctx;
     gomap_alloc alloc; /* alloc NULL: malloc and mmap */
     char *name_own;
-    uint64_t pile; /* bytes when last observed (gomap/observe.h) */
+    uint64_t pile;  /* bytes when last observed (gomap/observe.h) */
+    uint64_t since; /* when the growth under way began; 0: nobody asked */
 };
 
 static inline struct classic *classic(const gomap_classic *m) { return (struct classic *)(uintptr_t)m; }
@@ -185,6 +186,10 @@ static inline bool write_done(struct classic *m) {
 }
 static inline void set_count(struct classic *m, intptr_t n) {
     __atomic_store_n(&m->pub.h.count, n, __ATOMIC_RELAXED);
+}
+/* Something that began at `since` has ended (observe.h: policy.times). */
+static inline void took(const struct classic *m, int what, uint64_t since) {
+    if (GOMAP_OBSERVE && GOMAP__UNLIKELY(since)) gomap__took_of(m->pub.id, (uint64_t)m->pub.h.count, NULL, what, since);
 }
 /* Geometry changes happen between these two (inspect.h). */
 static inline void seq_begin(struct classic *m) {

@@ -313,6 +313,8 @@ gomap_err gomap__classic_assign(struct classic *m, const void *key, uint8_t **el
     write_mark(m);
     gomap_err err = find_or_insert(m, hash, key, &at, is_new);
     if (!err) *elem = elem_of(m->pub.desc, at.b, at.i);
+    if (GOMAP__UNLIKELY(m->hooks.assign != NULL) && !err)
+        m->hooks.assign(&m->pub, key_of(m->pub.desc, at.b, at.i), *elem, *is_new, m->hooks.ctx);
     return write_done(m) ? err : GOMAP_EMISUSE;
 }
 
@@ -405,6 +407,8 @@ static bool delete_at(struct classic *m, uint64_t hash, const void *key) {
     }
     uint8_t *head = chain_of(m, hash);
     if (!search_by_path(m, head, tophash(hash), key, &at)) return false;
+    if (GOMAP__UNLIKELY(m->hooks.erase != NULL))
+        m->hooks.erase(&m->pub, key_of(d, at.b, at.i), elem_of(d, at.b, at.i), m->hooks.ctx);
     wipe_key(m, &at);
     wipe_elem(m, &at);
     at.b[at.i] = GOMAP_TOP_EMPTY_ONE;

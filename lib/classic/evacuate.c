@@ -26,7 +26,9 @@
 bool gomap__hash_grow(struct classic *m) {
     struct gomap_hmap *h = &m->pub.h;
     unsigned before = h->B, bigger = gomap__overload((uint64_t)h->count + 1, h->B);
+    const uint64_t since = gomap__clock();
     struct array *a = gomap__array_make(m, before + bigger);
+    took(m, GOMAP_TIME_ALLOC, since);
     if (!a) {
         m->pub.counters.grow_failed++;
         gomap__event_of(m->pub.id, GOMAP_EV_OOM, 0, 0);
@@ -39,6 +41,7 @@ bool gomap__hash_grow(struct classic *m) {
     h->B = (uint8_t)(before + bigger);
     h->oldbuckets = h->buckets;
     m->old = m->cur;
+    m->since = since;
     h->nevacuate = 0;
     h->noverflow = 0;
     m->pub.old_evacuated = 0;
@@ -72,6 +75,7 @@ static void finish(struct classic *m) {
     gomap__array_disown(m, old);
     gomap__loose_free(m, &m->spare);
     stored(m, GOMAP_CLASSIC_STORE_BUCKETS, 1);
+    took(m, GOMAP_TIME_GROW, m->since);
     gomap__event_of(m->pub.id, GOMAP_EV_GROW_DONE, UINT64_C(1) << h->B, UINT64_C(1) << h->B);
     if (m->hooks.grow_done) m->hooks.grow_done(&m->pub, h->B, m->hooks.ctx);
 }
@@ -179,7 +183,9 @@ static bool evacuate(struct classic *m, uint64_t index) {
 /* Before a write to a bucket of the new array: its old chain must be there, and one more for progress.
  * False: no memory, and entries of this bucket are still in the old chain. */
 bool gomap__grow_work(struct classic *m, uint64_t bucket) {
+    const uint64_t since = gomap__clock();
     if (!evacuate(m, bucket & (old_buckets(m) - 1))) return false;
     if (is_growing(m)) (void)evacuate(m, m->pub.h.nevacuate); /* this one may wait */
+    took(m, GOMAP_TIME_MOVE, since);
     return true;
 }

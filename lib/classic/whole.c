@@ -174,6 +174,7 @@ void gomap_classic_clear(gomap_classic *map) {
         return;
     }
     struct gomap_hmap *h = &m->pub.h;
+    const size_t had = (size_t)h->count;
     write_mark(m);
     seq_begin(m);
     free_all_cells(m);
@@ -196,6 +197,7 @@ void gomap_classic_clear(gomap_classic *map) {
     gomap__publish(m);
     seq_end(m);
     gomap__event_of(m->pub.id, GOMAP_EV_CLEAR, 0, 0);
+    if (m->hooks.clear) m->hooks.clear(&m->pub, had, m->hooks.ctx);
     (void)write_done(m);
 }
 

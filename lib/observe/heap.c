@@ -55,7 +55,7 @@ READS_WHAT_IS_WRITTEN static void pile_of_classic(const struct gomap_classic *m,
     out->from[1] = m->h.oldbuckets, out->to[1] = m->h.oldbuckets + (m->h.oldbuckets ? m->old_bytes : 0);
 }
 
-static void pile_of(const struct tracked *t, uint32_t kind, struct pile *out) {
+static void pile_of(const struct gomap_sampled_map *t, uint32_t kind, struct pile *out) {
     if (kind == GOMAP_KIND_CLASSIC)
         pile_of_classic(t->map, out);
     else
@@ -99,21 +99,21 @@ static uint64_t resident(const struct pile *p) {
 
 enum { NAME = 160 };
 struct row {
-    const struct bucket *bucket;
+    const struct gomap_sampled_bucket *bucket;
     int64_t value[VALUES];
     char map[NAME]; /* "": one that is gone */
 };
 struct rows {
     struct row *row;
     size_t count, room;
-    const struct tracked *last; /* whose pile and share these are */
+    const struct gomap_sampled_map *last; /* whose pile and share these are */
     struct pile pile;
     uint64_t resident;
 };
 
 static int64_t whole(double x) { return (int64_t)(x + 0.5); }
 
-static void type_of(const struct bucket *b, char *out, bool site) {
+static void type_of(const struct gomap_sampled_bucket *b, char *out, bool site) {
     const struct gomap_desc *d = b->type;
     const struct gomap_classic_desc *c = b->type;
     bool classic = b->kind == GOMAP_KIND_CLASSIC;
@@ -122,7 +122,7 @@ static void type_of(const struct bucket *b, char *out, bool site) {
              site && at ? "@" : "", site && at ? at : "");
 }
 
-static void map_name(const struct piece *p, char *out) {
+static void map_name(const struct gomap_sampled_piece *p, char *out) {
     const struct gomap *m = p->map->map;
     const struct gomap_classic *c = p->map->map;
     const char *name = p->bucket->kind == GOMAP_KIND_CLASSIC ? c->name : m->side ? m->side->name : NULL;
@@ -132,7 +132,7 @@ static void map_name(const struct piece *p, char *out) {
         type_of(p->bucket, out, true);
 }
 
-static void piece_row(const struct piece *p, void *ctx) {
+static void piece_row(const struct gomap_sampled_piece *p, void *ctx) {
     struct rows *to = ctx;
     if (to->count++ >= to->room) return;
     if (to->last != p->map) {
@@ -152,7 +152,7 @@ static void piece_row(const struct piece *p, void *ctx) {
     map_name(p, r->map);
 }
 
-static void bucket_row(struct bucket *b, gomap_profile which, struct rows *to) {
+static void bucket_row(struct gomap_sampled_bucket *b, gomap_profile which, struct rows *to) {
     if (to->count++ >= to->room) return;
     struct row *r = &to->row[to->count - 1];
     *r = (struct row){.bucket = b};
@@ -169,7 +169,7 @@ static void copy_rows(gomap_profile which, struct rows *to) {
     to->count = 0, to->last = NULL;
     gomap__samples_lock();
     if (which == GOMAP_PROFILE_HEAP) gomap__each_piece(piece_row, to);
-    for (struct bucket *b = gomap__samples.buckets; b; b = b->all) bucket_row(b, which, to);
+    for (struct gomap_sampled_bucket *b = gomap__samples.buckets; b; b = b->all) bucket_row(b, which, to);
     gomap__samples_unlock();
 }
 
@@ -188,7 +188,7 @@ static void add_row(struct pprof *p, const struct row *r) {
     type_of(r->bucket, gone, true);
     label[n++] = "map", label[n++] = r->map[0] ? r->map : gone;
     label[n++] = "type", label[n++] = type;
-    const struct labels *l = r->bucket->labels;
+    const struct gomap_sampled_labels *l = r->bucket->labels;
     for (const char *at = l ? l->text : NULL; at && at < l->text + l->bytes; at += strlen(at) + 1) label[n++] = at;
     label[n] = NULL;
     gomap__pprof_sample(p, r->bucket->stack->pc, r->bucket->stack->frames, r->value, label);

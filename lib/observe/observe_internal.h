@@ -16,7 +16,7 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { STACK_MAX = 64 };
+enum { STACK_MAX = GOMAP_SAMPLED_FRAMES };
 
 /* ---- stack.c ------------------------------------------------------------------------------------ */
 /* Call sites above the caller, innermost first: addresses within the call instructions.  Returns how many. */
@@ -28,65 +28,18 @@ int (*gomap__find_unwinder(void))(void **, int) __attribute__((weak));
 
 /* ---- label.c ------------------------------------------------------------------------------------ */
 /* The pairs of this thread as key NUL value NUL ..., innermost first, keys once; bytes written, 0: none. */
-enum { LABELS_BYTES = 1024 };
+enum { LABELS_BYTES = GOMAP_SAMPLED_LABELS };
 size_t gomap__labels(char text[LABELS_BYTES]);
 
 /* ---- sample.c: what was sampled.  All of it is read and written under one lock. ------------------- */
 
-struct stack {
-    struct stack *next; /* of its hash */
-    uint64_t hash;
-    uint32_t frames;
-    uint64_t pc[];
-};
-struct labels {
-    struct labels *next;
-    uint32_t bytes;
-    char text[];
-};
-
-/* What came from one place with the same labels to maps of one type: sums of estimates. */
-struct bucket {
-    struct bucket *next, *all; /* of its hash; of all */
-    const struct stack *stack;
-    const struct labels *labels; /* NULL: none */
-    const void *type;            /* struct gomap_desc, or gomap_classic_desc */
-    uint32_t kind;               /* GOMAP_KIND_* of the maps */
-    double taken[2];             /* objects and bytes, ever */
-    double held[2];
-    double peak[2]; /* of the peak that had the number `seen` */
-    uint64_t seen;
-};
-
-/* Bytes [from, to) of the pile that a map is. */
-struct piece {
-    struct piece *below;
-    struct bucket *bucket;
-    struct tracked *map;
-    uint64_t from, to;
-    double weight; /* it stands for so many like it */
-};
-
-/* A map with pieces. */
-struct tracked {
-    struct tracked *next;
-    uint64_t id;
-    const void *map;
-    struct piece *top;
-};
-
-extern struct samples {
-    struct bucket *buckets; /* all */
-    uint64_t nbuckets, npieces, ntracked, dropped;
-    double held, peak; /* bytes */
-    uint64_t peaks;    /* a number for each new peak */
-} gomap__samples;
+extern struct gomap_samples gomap__samples; /* its structs are frozen: readers outside the process follow them (inspect.h) */
 void gomap__samples_lock(void);
 void gomap__samples_unlock(void);
 /* fn for each piece, map by map. */
-void gomap__each_piece(void (*fn)(const struct piece *p, void *ctx), void *ctx);
+void gomap__each_piece(void (*fn)(const struct gomap_sampled_piece *p, void *ctx), void *ctx);
 /* What a bucket held at the peak: objects and bytes. */
-const double *gomap__at_peak(struct bucket *b);
+const double *gomap__at_peak(struct gomap_sampled_bucket *b);
 
 /* ---- pprof.c: profile.proto, gzipped ------------------------------------------------------------- */
 

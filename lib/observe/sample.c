@@ -17,15 +17,16 @@
  * Sums are kept by bucket; of the peak too, without a copy at each new peak: each peak has a number, and a bucket notes its
  * sums for the last peak before it changes (at_peak).
  *
- * Everything is under one lock, taken only for what is sampled and for maps that have pieces.  Its memory is the library's
- * own: a malloc that itself keeps maps may be what we are called from.
+ * Everything is under one lock, taken only for what is sampled and for maps that have pieces.  What readers outside of the
+ * process follow is described in inspect.h, and numbered at every change.  Its memory is the library's own: a malloc that itself keeps maps may be what we are called from.
  */
 #include "observe_internal.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
-struct samples gomap__samples;
+struct gomap_samples gomap__samples = {.size = sizeof(struct gomap_samples), .rate = &gomap__world.profile_bytes};
+static_assert(sizeof(double) == 8, "as inspect.h has it");
 
 /* ---- memory: carved from mappings, reused by size, never given back ---------------------------------- */
 
@@ -33,8 +34,8 @@ enum { SLAB = 256 << 10, MOST = 64 << 10 };
 static struct {
     uint8_t *at, *end;
 } slab;
-static struct piece *free_pieces;
-static struct tracked *free_tracked;
+static struct gomap_sampled_piece *free_pieces;
+static struct gomap_sampled_map *free_tracked;
 
 static void *carve(size_t bytes) {
     bytes = (bytes + 15) / 16 * 16;
@@ -51,21 +52,19 @@ static void *carve(size_t bytes) {
 /* ---- hash tables of lists ------------------------------------------------------------------------------ */
 
 enum { HEADS = 4096 };
-static struct stack *stacks[HEADS];
-static struct labels *labels;
-static struct bucket *buckets[HEADS];
-static struct tracked **tracked; /* ntracked_heads lists; a reader without the lock may see an old array: none is freed */
-static uint64_t tracked_mask;
+static struct gomap_sampled_stack *stacks[HEADS];
+static struct gomap_sampled_labels *labels;
+static struct gomap_sampled_bucket *buckets[HEADS];
 
 static uint64_t mix(uint64_t a, uint64_t b) { return gomap__mum(a ^ UINT64_C(0x9e3779b97f4a7c15), b | 1); }
 
-static const struct stack *intern_stack(const uint64_t *pc, unsigned frames) {
+static const struct gomap_sampled_stack *intern_stack(const uint64_t *pc, unsigned frames) {
     uint64_t hash = frames;
     for (unsigned i = 0; i < frames; i++) hash = mix(hash ^ pc[i], UINT64_C(0xa0761d6478bd642f));
-    struct stack **head = &stacks[hash % HEADS];
-    for (struct stack *s = *head; s; s = s->next)
+    struct gomap_sampled_stack **head = &stacks[hash % HEADS];
+    for (struct gomap_sampled_stack *s = *head; s; s = s->next)
         if (s->hash == hash && s->frames == frames && !memcmp(s->pc, pc, frames * sizeof *pc)) return s;
-    struct stack *s = carve(sizeof *s + frames * sizeof *pc);
+    struct gomap_sampled_stack *s = carve(sizeof *s + frames * sizeof *pc);
     if (!s) return NULL;
     s->hash = hash, s->frames = frames, s->next = *head;
     memcpy(s->pc, pc, frames * sizeof *pc);
@@ -73,12 +72,12 @@ static const struct stack *intern_stack(const uint64_t *pc, unsigned frames) {
 }
 
 /* false: no memory */
-static bool intern_labels(const char *text, size_t bytes, const struct labels **out) {
+static bool intern_labels(const char *text, size_t bytes, const struct gomap_sampled_labels **out) {
     *out = NULL;
     if (!bytes) return true;
-    for (struct labels *l = labels; l; l = l->next)
+    for (struct gomap_sampled_labels *l = labels; l; l = l->next)
         if (l->bytes == bytes && !memcmp(l->text, text, bytes)) return *out = l, true;
-    struct labels *l = carve(sizeof *l + bytes);
+    struct gomap_sampled_labels *l = carve(sizeof *l + bytes);
     if (!l) return false;
     l->bytes = (uint32_t)bytes, l->next = labels;
     memcpy(l->text, text, bytes);
@@ -86,56 +85,59 @@ static bool intern_labels(const char *text, size_t bytes, const struct labels **
     return true;
 }
 
-static struct bucket *find_bucket(const struct stack *stack, const struct labels *with, uint32_t kind, const void *type) {
-    struct bucket **head = &buckets[mix(stack->hash ^ (uintptr_t)with, (uintptr_t)type) % HEADS];
-    for (struct bucket *b = *head; b; b = b->next)
+static struct gomap_sampled_bucket *find_bucket(const struct gomap_sampled_stack *stack,
+                                                const struct gomap_sampled_labels *with, uint32_t kind, const void *type) {
+    struct gomap_sampled_bucket **head = &buckets[mix(stack->hash ^ (uintptr_t)with, (uintptr_t)type) % HEADS];
+    for (struct gomap_sampled_bucket *b = *head; b; b = b->next)
         if (b->stack == stack && b->labels == with && b->type == type) return b;
-    struct bucket *b = carve(sizeof *b);
+    struct gomap_sampled_bucket *b = carve(sizeof *b);
     if (!b) return NULL;
-    *b = (struct bucket){.next = *head, .all = gomap__samples.buckets, .stack = stack, .labels = with, .type = type, .kind = kind};
+    *b = (struct gomap_sampled_bucket){
+        .next = *head, .all = gomap__samples.buckets, .stack = stack, .labels = with, .type = type, .kind = kind};
     gomap__samples.nbuckets++;
     return *head = gomap__samples.buckets = b;
 }
 
-static struct tracked **place_of(struct tracked **in, uint64_t mask, uint64_t id) {
+static struct gomap_sampled_map **place_of(struct gomap_sampled_map **in, uint64_t mask, uint64_t id) {
     return &in[mix(id, UINT64_C(0xe7037ed1a0b428db)) & mask];
 }
 
 static bool widen(void) {
-    uint64_t heads = tracked ? 4 * (tracked_mask + 1) : 1024;
-    struct tracked **more = mmap(NULL, heads * sizeof *more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t heads = gomap__samples.maps ? 4 * (gomap__samples.map_mask + 1) : 1024;
+    struct gomap_sampled_map **more = mmap(NULL, heads * sizeof *more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (more == MAP_FAILED) return false;
-    for (uint64_t i = 0; tracked && i <= tracked_mask; i++)
-        for (struct tracked *t = tracked[i], *next; t; t = next) {
-            struct tracked **to = place_of(more, heads - 1, t->id);
+    for (uint64_t i = 0; gomap__samples.maps && i <= gomap__samples.map_mask; i++)
+        for (struct gomap_sampled_map *t = gomap__samples.maps[i], *next; t; t = next) {
+            struct gomap_sampled_map **to = place_of(more, heads - 1, t->id);
             next = t->next, t->next = *to, *to = t;
         }
-    if (tracked) munmap(tracked, (tracked_mask + 1) * sizeof *tracked);
-    tracked = more, tracked_mask = heads - 1;
+    if (gomap__samples.maps) munmap(gomap__samples.maps, (gomap__samples.map_mask + 1) * sizeof *gomap__samples.maps);
+    gomap__samples.maps = more, gomap__samples.map_mask = heads - 1;
     return true;
 }
 
-static struct tracked *find_tracked(uint64_t id) {
-    struct tracked *t = tracked ? *place_of(tracked, tracked_mask, id) : NULL;
+static struct gomap_sampled_map *find_tracked(uint64_t id) {
+    const struct gomap_samples *s = &gomap__samples;
+    struct gomap_sampled_map *t = s->maps ? *place_of(s->maps, s->map_mask, id) : NULL;
     while (t && t->id != id) t = t->next;
     return t;
 }
 
-static struct tracked *track(uint64_t id, const void *map) {
-    struct tracked *t = find_tracked(id);
+static struct gomap_sampled_map *track(uint64_t id, const void *map) {
+    struct gomap_sampled_map *t = find_tracked(id);
     if (t) return t;
-    if ((!tracked || gomap__samples.ntracked > tracked_mask) && !widen() && !tracked) return NULL;
+    if ((!gomap__samples.maps || gomap__samples.nmaps > gomap__samples.map_mask) && !widen() && !gomap__samples.maps) return NULL;
     if ((t = free_tracked)) free_tracked = t->next;
     if (!t && !(t = carve(sizeof *t))) return NULL;
-    struct tracked **head = place_of(tracked, tracked_mask, id);
-    *t = (struct tracked){.next = *head, .id = id, .map = map};
-    gomap__samples.ntracked++;
+    struct gomap_sampled_map **head = place_of(gomap__samples.maps, gomap__samples.map_mask, id);
+    *t = (struct gomap_sampled_map){.next = *head, .id = id, .map = map};
+    gomap__samples.nmaps++;
     return *head = t;
 }
 
 /* ---- sums ------------------------------------------------------------------------------------------------- */
 
-const double *gomap__at_peak(struct bucket *b) {
+const double *gomap__at_peak(struct gomap_sampled_bucket *b) {
     if (b->seen < gomap__samples.peaks) {
         memcpy(b->peak, b->held, sizeof b->peak);
         b->seen = gomap__samples.peaks;
@@ -143,8 +145,8 @@ const double *gomap__at_peak(struct bucket *b) {
     return b->peak;
 }
 
-static void hold(struct bucket *b, double objects, double bytes) {
-    struct samples *s = &gomap__samples;
+static void hold(struct gomap_sampled_bucket *b, double objects, double bytes) {
+    struct gomap_samples *s = &gomap__samples;
     (void)gomap__at_peak(b);
     b->held[0] += objects, b->held[1] += bytes;
     s->held += bytes;
@@ -153,14 +155,14 @@ static void hold(struct bucket *b, double objects, double bytes) {
     s->peaks++;
 }
 
-static void push(struct tracked *t, struct bucket *b, uint64_t from, uint64_t to, double weight) {
-    struct piece *p = free_pieces;
+static void push(struct gomap_sampled_map *t, struct gomap_sampled_bucket *b, uint64_t from, uint64_t to, double weight) {
+    struct gomap_sampled_piece *p = free_pieces;
     if (p) free_pieces = p->below;
     if (!p && !(p = carve(sizeof *p))) {
         gomap__samples.dropped++;
         return;
     }
-    *p = (struct piece){.below = t->top, .bucket = b, .map = t, .from = from, .to = to, .weight = weight};
+    *p = (struct gomap_sampled_piece){.below = t->top, .bucket = b, .map = t, .from = from, .to = to, .weight = weight};
     t->top = p;
     gomap__samples.npieces++;
     b->taken[0] += weight, b->taken[1] += weight * (double)(to - from);
@@ -168,8 +170,8 @@ static void push(struct tracked *t, struct bucket *b, uint64_t from, uint64_t to
 }
 
 /* The pile is `total` bytes high now. */
-static void cut(struct tracked *t, uint64_t total) {
-    for (struct piece *p; (p = t->top) && p->to > total;) {
+static void cut(struct gomap_sampled_map *t, uint64_t total) {
+    for (struct gomap_sampled_piece *p; (p = t->top) && p->to > total;) {
         uint64_t left = p->from < total ? total - p->from : 0;
         hold(p->bucket, left ? 0 : -p->weight, -p->weight * (double)(p->to - p->from - left));
         p->to = p->from + left;
@@ -180,12 +182,12 @@ static void cut(struct tracked *t, uint64_t total) {
     }
 }
 
-static void untrack(struct tracked *t) {
-    struct tracked **at = place_of(tracked, tracked_mask, t->id);
+static void untrack(struct gomap_sampled_map *t) {
+    struct gomap_sampled_map **at = place_of(gomap__samples.maps, gomap__samples.map_mask, t->id);
     while (*at != t) at = &(*at)->next;
     *at = t->next;
     t->next = free_tracked, free_tracked = t;
-    gomap__samples.ntracked--;
+    gomap__samples.nmaps--;
 }
 
 /* ---- the lock ----------------------------------------------------------------------------------------------- */
@@ -194,6 +196,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void gomap__samples_lock(void) { pthread_mutex_lock(&lock); }
 void gomap__samples_unlock(void) { pthread_mutex_unlock(&lock); }
+
+/* Around what changes something, under the lock: readers outside the process see by the number that they must start over. */
+static void begin_change(void) {
+    __atomic_store_n(&gomap__samples.seq, gomap__samples.seq + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void end_change(void) {
+    __atomic_store_n(&gomap__samples.seq, gomap__samples.seq + 1, __ATOMIC_RELEASE);
+}
 
 static void prepare(void) {
     pthread_atfork(gomap__samples_lock, gomap__samples_unlock, gomap__samples_unlock);
@@ -262,17 +274,20 @@ static void keep(const struct gomap__pile *of, uint64_t bytes, double weight) {
     char text[LABELS_BYTES];
     unsigned frames = gomap__stack(pc);
     size_t len = gomap__labels(text);
-    const struct labels *with;
+    const struct gomap_sampled_labels *with;
     gomap__samples_lock();
-    const struct stack *stack = intern_stack(pc, frames);
-    struct bucket *b = stack && intern_labels(text, len, &with) ? find_bucket(stack, with, of->kind, of->type) : NULL;
-    struct tracked *t = b ? track(of->id, of->map) : NULL;
+    begin_change();
+    const struct gomap_sampled_stack *stack = intern_stack(pc, frames);
+    bool labelled = stack && intern_labels(text, len, &with);
+    struct gomap_sampled_bucket *b = labelled ? find_bucket(stack, with, of->kind, of->type) : NULL;
+    struct gomap_sampled_map *t = b ? track(of->id, of->map) : NULL;
     if (t) {
         cut(t, of->total - bytes);
         push(t, b, of->total - bytes, of->total, weight);
     } else {
         gomap__samples.dropped++;
     }
+    end_change();
     gomap__samples_unlock();
 }
 
@@ -297,27 +312,33 @@ void gomap__pile_changed(const struct gomap *m, uint64_t before) {
 
 void gomap__pile_is(uint64_t id, uint64_t total) {
     gomap__samples_lock();
-    struct tracked *t = find_tracked(id);
-    if (t) cut(t, total);
-    if (t && !t->top) untrack(t);
+    struct gomap_sampled_map *t = find_tracked(id);
+    if (t) {
+        begin_change();
+        cut(t, total);
+        if (!t->top) untrack(t);
+        end_change();
+    }
     gomap__samples_unlock();
 }
 
 /* ---- for whoever writes profiles ---------------------------------------------------------------------------------- */
 
-void gomap__each_piece(void (*fn)(const struct piece *p, void *ctx), void *ctx) {
-    for (uint64_t i = 0; tracked && i <= tracked_mask; i++)
-        for (const struct tracked *t = tracked[i]; t; t = t->next)
-            for (const struct piece *p = t->top; p; p = p->below) fn(p, ctx);
+void gomap__each_piece(void (*fn)(const struct gomap_sampled_piece *p, void *ctx), void *ctx) {
+    for (uint64_t i = 0; gomap__samples.maps && i <= gomap__samples.map_mask; i++)
+        for (const struct gomap_sampled_map *t = gomap__samples.maps[i]; t; t = t->next)
+            for (const struct gomap_sampled_piece *p = t->top; p; p = p->below) fn(p, ctx);
 }
 
 void gomap_profile_reset(void) {
     gomap__samples_lock();
-    for (struct bucket *b = gomap__samples.buckets; b; b = b->all) {
+    begin_change();
+    for (struct gomap_sampled_bucket *b = gomap__samples.buckets; b; b = b->all) {
         memcpy(b->taken, b->held, sizeof b->taken);
         b->seen = 0;
     }
     gomap__samples.peak = gomap__samples.held;
     gomap__samples.peaks++;
+    end_change();
     gomap__samples_unlock();
 }

@@ -60,13 +60,18 @@ static unsigned walk_frames(uint64_t *pc, bool *whole) {
 }
 #endif
 
-void gomap__stack_prepare(void) {
+static void find_way(void) {
     void *frames[4];
     if (gomap__find_unwinder && gomap__find_unwinder()) unwind = gomap__find_unwinder();
     (void)unwind(frames, 4); /* what it allocates at first use */
 #ifdef GOMAP_FRAME_POINTERS
     dl_iterate_phdr(span_code, NULL);
 #endif
+}
+
+void gomap__stack_prepare(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_way);
 }
 
 unsigned gomap__stack(uint64_t pc[STACK_MAX]) {

@@ -11,14 +11,9 @@
 
 enum { SECTIONS_MAX = 4096, STRINGS_MAX = 64 << 20, SYMBOLS_STEP = 4096, SYMBOLS_MAX = 8 << 20 };
 
-struct sections {
-    Elf64_Shdr *shdr;
-    size_t count;
-};
-
-static bool load_sections(const struct ms_elf *e, struct ms_bytes file, struct sections *out) {
+bool ms_elf_sections(const struct ms_elf *e, struct ms_bytes file, struct ms_sections *out) {
     Elf64_Ehdr h;
-    *out = (struct sections){0};
+    *out = (struct ms_sections){0};
     if (!file.get(file.ctx, 0, &h, sizeof h) || memcmp(&h, &e->ehdr, sizeof h) != 0) return false;
     if (h.e_shentsize != sizeof(Elf64_Shdr) || h.e_shnum == 0 || h.e_shnum > SECTIONS_MAX) return false;
     out->shdr = malloc(h.e_shnum * sizeof *out->shdr);
@@ -30,8 +25,8 @@ static bool load_sections(const struct ms_elf *e, struct ms_bytes file, struct s
 
 void ms_elf_file_notes(const struct ms_elf *e, struct ms_bytes file, const char *owner, uint32_t type,
                        struct ms_found *out) {
-    struct sections s;
-    if (!load_sections(e, file, &s)) return;
+    struct ms_sections s;
+    if (!ms_elf_sections(e, file, &s)) return;
     for (size_t i = 0; i < s.count; i++) {
         const Elf64_Shdr *h = &s.shdr[i];
         if (h->sh_type == SHT_NOTE && (h->sh_flags & SHF_ALLOC))
@@ -76,8 +71,8 @@ static void scan_symtab(const struct ms_elf *e, struct ms_bytes file, const Elf6
 
 void ms_elf_file_symbol(const struct ms_elf *e, struct ms_bytes file, const char *name,
                         struct ms_found *out) {
-    struct sections s;
-    if (!load_sections(e, file, &s)) return;
+    struct ms_sections s;
+    if (!ms_elf_sections(e, file, &s)) return;
     for (size_t i = 0; i < s.count; i++)
         if (s.shdr[i].sh_type == SHT_SYMTAB && s.shdr[i].sh_link < s.count)
             scan_symtab(e, file, &s.shdr[i], &s.shdr[s.shdr[i].sh_link], name, out);
@@ -86,7 +81,7 @@ void ms_elf_file_symbol(const struct ms_elf *e, struct ms_bytes file, const char
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
-static void covering(struct ms_bytes file, const Elf64_Shdr *symtab, uint64_t addr, Elf64_Sym *best) {
+static void covering(struct ms_bytes file, const Elf64_Shdr *symtab, unsigned type, uint64_t addr, Elf64_Sym *best) {
     uint64_t n = symtab->sh_size / sizeof(Elf64_Sym);
     if (symtab->sh_entsize != sizeof(Elf64_Sym) || n > SYMBOLS_MAX) return;
     Elf64_Sym *sym = malloc(SYMBOLS_STEP * sizeof *sym);
@@ -94,7 +89,7 @@ static void covering(struct ms_bytes file, const Elf64_Shdr *symtab, uint64_t ad
         uint64_t step = n - at < SYMBOLS_STEP ? n - at : SYMBOLS_STEP;
         if (!file.get(file.ctx, symtab->sh_offset + at * sizeof *sym, sym, step * sizeof *sym)) break;
         for (uint64_t i = 0; i < step; i++) {
-            bool fits = ELF64_ST_TYPE(sym[i].st_info) == STT_OBJECT && sym[i].st_shndx != SHN_UNDEF &&
+            bool fits = ELF64_ST_TYPE(sym[i].st_info) == type && sym[i].st_shndx != SHN_UNDEF &&
                         addr >= sym[i].st_value && addr - sym[i].st_value < sym[i].st_size;
             if (fits && (best->st_size == 0 || sym[i].st_size < best->st_size)) *best = sym[i];
         }
@@ -111,19 +106,29 @@ static bool read_name(struct ms_bytes file, const Elf64_Shdr *strtab, uint64_t a
     return len > 0;
 }
 
-bool ms_elf_file_object(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
-                        uint64_t *offset) {
-    struct sections s;
+static bool named_at(const struct ms_elf *e, struct ms_bytes file, unsigned type, uint64_t addr, char *name, size_t room,
+                     uint64_t *offset) {
+    struct ms_sections s;
     bool found = false;
-    if (!load_sections(e, file, &s)) return false;
+    if (!ms_elf_sections(e, file, &s)) return false;
     for (size_t i = 0; i < s.count && !found; i++) {
         Elf64_Sym sym = {.st_size = 0};
         if ((s.shdr[i].sh_type != SHT_SYMTAB && s.shdr[i].sh_type != SHT_DYNSYM) || s.shdr[i].sh_link >= s.count)
             continue;
-        covering(file, &s.shdr[i], addr - e->bias, &sym);
+        covering(file, &s.shdr[i], type, addr - e->bias, &sym);
         found = sym.st_size && read_name(file, &s.shdr[s.shdr[i].sh_link], sym.st_name, name, room);
         *offset = addr - e->bias - sym.st_value;
     }
     free(s.shdr);
     return found;
+}
+
+bool ms_elf_file_object(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
+                        uint64_t *offset) {
+    return named_at(e, file, STT_OBJECT, addr, name, room, offset);
+}
+
+bool ms_elf_file_function(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
+                          uint64_t *offset) {
+    return named_at(e, file, STT_FUNC, addr, name, room, offset);
 }

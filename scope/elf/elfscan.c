@@ -84,30 +84,30 @@ void ms_notes_parse(const uint8_t *buf, size_t len, uint64_t align, const char *
         }
 }
 
-/* The linker's, else the one of Go's own linker. */
-static size_t find_build_id(const uint8_t *buf, size_t len, uint64_t align, uint8_t id[MS_BUILD_ID_MAX]) {
+/* The linker's, else the one of Go's own linker.  found: what other segments had; *gnu: it was the linker's. */
+static size_t find_build_id(const uint8_t *buf, size_t len, uint64_t align, uint8_t id[MS_BUILD_ID_MAX], size_t found,
+                            bool *gnu) {
     enum { GO_BUILD_ID = 4 };
     struct note n;
-    size_t found = 0;
-    for (uint64_t at = 0; next_note(buf, len, align, &at, &n);) {
-        bool gnu = is_note(&n, "GNU", 4, NT_GNU_BUILD_ID);
-        if (!gnu && (found || !is_note(&n, "Go\0", 4, GO_BUILD_ID))) continue;
+    for (uint64_t at = 0; !*gnu && next_note(buf, len, align, &at, &n);) {
+        *gnu = is_note(&n, "GNU", 4, NT_GNU_BUILD_ID);
+        if (!*gnu && (found || !is_note(&n, "Go\0", 4, GO_BUILD_ID))) continue;
         found = n.len < MS_BUILD_ID_MAX ? n.len : MS_BUILD_ID_MAX;
         memcpy(id, buf + n.at, found);
-        if (gnu) break;
     }
     return found;
 }
 
 size_t ms_elf_build_id(const struct ms_elf *e, uint8_t id[MS_BUILD_ID_MAX], bool *missing) {
     size_t found = 0;
+    bool gnu = false;
     *missing = false;
-    for (size_t i = 0; i < e->phdrs && !found; i++) {
+    for (size_t i = 0; i < e->phdrs && !gnu; i++) {
         const Elf64_Phdr *p = &e->phdr[i];
         if (p->p_type != PT_NOTE || p->p_filesz > MS_NOTES_MAX) continue;
         uint8_t *buf = malloc(p->p_filesz + 1);
         if (buf && get(e, e->start + p->p_offset, buf, p->p_filesz))
-            found = find_build_id(buf, p->p_filesz, p->p_align == 8 ? 8 : 4, id);
+            found = find_build_id(buf, p->p_filesz, p->p_align == 8 ? 8 : 4, id, found, &gnu);
         else
             *missing = true;
         free(buf);

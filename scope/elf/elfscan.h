@@ -68,4 +68,8 @@ void ms_elf_file_symbol(const struct ms_elf *e, struct ms_bytes file, const char
 bool ms_elf_file_object(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
                         uint64_t *offset);
 
+/* The same of a function and a code address. */
+bool ms_elf_file_function(const struct ms_elf *e, struct ms_bytes file, uint64_t addr, char *name, size_t room,
+                          uint64_t *offset);
+
 #endif

@@ -118,19 +118,45 @@ static bool text_at(const struct ms_gopclntab *t, uint64_t addr, char *buf, size
     return false;
 }
 
-bool ms_gopclntab_has(const struct ms_gopclntab *t, const char *beginning) {
-    size_t len = strlen(beginning), n = 0;
-    uint64_t end = t->files_of; /* names end here */
-    if (end < t->names || end - t->names > NAMES_MAX) return false;
+/* Address of the first name that begins with these len bytes; 0: there is none. */
+static uint64_t find_name(const struct ms_gopclntab *t, const char *beginning, size_t len) {
+    size_t n = 0;
+    uint64_t end = t->files_of, found = 0; /* names end there */
+    if (end < t->names || end - t->names > NAMES_MAX) return 0;
     char *buf = malloc(NAMES_STEP);
-    bool found = false;
     /* Steps overlap by a name's length and the NUL before it. */
     for (uint64_t at = t->names; buf && !found && at < end; at += n - len) {
         n = end - at < NAMES_STEP ? (size_t)(end - at) : NAMES_STEP;
         if (n <= len || !get(t, at, buf, n)) break;
         for (char *p = buf; !found && (p = memmem(p, (size_t)(buf + n - p), beginning, len)); p++)
-            found = p > buf ? p[-1] == 0 : at == t->names;
+            if (p > buf ? p[-1] == 0 : at == t->names) found = at + (uint64_t)(p - buf);
         if (at + n == end) break;
+    }
+    free(buf);
+    return found;
+}
+
+bool ms_gopclntab_has(const struct ms_gopclntab *t, const char *beginning) {
+    return find_name(t, beginning, strlen(beginning)) != 0;
+}
+
+bool ms_gopclntab_named(const struct ms_gopclntab *t, const char *name, struct ms_gofunc *out) {
+    uint64_t at = find_name(t, name, strlen(name) + 1), have = 0, from = 0;
+    uint8_t *buf = at ? malloc(NAMES_STEP) : NULL;
+    bool found = false;
+    for (size_t i = 0; buf && !found && i < t->functions; i++) { /* records lie one behind the other, a block holds many */
+        uint64_t record = t->functab + t->record[i];
+        uint32_t of;
+        if (record < from || record - from + RECORD_ARGS > have) {
+            from = record, have = NAMES_STEP;
+            if (!get(t, from, buf, (size_t)have)) have = 0; /* the last block ends before its bytes do */
+        }
+        if (have)
+            memcpy(&of, buf + (record - from) + RECORD_NAME, sizeof of);
+        else if (!get(t, record + RECORD_NAME, &of, sizeof of))
+            break;
+        found = of == at - t->names;
+        if (found) *out = (struct ms_gofunc){t->text + t->entry[i], record};
     }
     free(buf);
     return found;
@@ -173,17 +199,21 @@ static bool next_varint(struct stream *s, uint32_t *out) {
     return true;
 }
 
+/* The next step of a sequence: its value holds for `length` bytes of code.  false: it has ended. */
+static bool next_step(struct stream *s, bool first, uint32_t *value, uint32_t *length) {
+    uint32_t delta;
+    if (!next_varint(s, &delta) || (delta == 0 && !first) || !next_varint(s, length)) return false;
+    *value += (delta & 1 ? UINT32_MAX : 0) ^ (delta >> 1);
+    return true;
+}
+
 /* The value that the sequence at offset `at` of pcdata has at pc. */
 static bool value_at(const struct ms_gopclntab *t, const struct ms_gofunc *f, uint32_t at, uint64_t pc,
                      int32_t *out) {
     struct stream s = {.t = t, .addr = t->pcdata + at};
     uint64_t reached = f->entry;
-    uint32_t value = UINT32_MAX;
-    if (at == 0) return false;
-    for (int i = 0; i < STEPS_MAX; i++) {
-        uint32_t delta, length;
-        if (!next_varint(&s, &delta) || (delta == 0 && i > 0) || !next_varint(&s, &length)) return false;
-        value += (delta & 1 ? UINT32_MAX : 0) ^ (delta >> 1);
+    uint32_t value = UINT32_MAX, length;
+    for (int i = 0; at && i < STEPS_MAX && next_step(&s, i == 0, &value, &length); i++) {
         reached += length;
         if (pc < reached) return *out = (int32_t)value, true;
     }
@@ -197,6 +227,19 @@ bool ms_gopclntab_frame(const struct ms_gopclntab *t, const struct ms_gofunc *f,
     if (!field(t, f, RECORD_PCSP, &at) || !value_at(t, f, at, pc, &value) || value < 0) return false;
     *bytes = (uint32_t)value;
     return true;
+}
+
+size_t ms_gopclntab_frames(const struct ms_gopclntab *t, const struct ms_gofunc *f, struct ms_gorun *run, size_t room) {
+    uint32_t at, value = UINT32_MAX, length;
+    uint64_t reached = f->entry;
+    size_t n = 0;
+    if (!field(t, f, RECORD_PCSP, &at) || at == 0) return 0;
+    struct stream s = {.t = t, .addr = t->pcdata + at};
+    while (n < room && next_step(&s, n == 0, &value, &length)) {
+        run[n++] = (struct ms_gorun){reached, value};
+        reached += length;
+    }
+    return n;
 }
 
 bool ms_gopclntab_pcdata(const struct ms_gopclntab *t, const struct ms_gofunc *f, unsigned table, uint64_t pc,
@@ -237,4 +280,19 @@ bool ms_gopclntab_line(const struct ms_gopclntab *t, const struct ms_gofunc *f, 
         return false;
     *line = (unsigned)number;
     return name != UINT32_MAX && text_at(t, t->files + name, file, room);
+}
+
+/* A call: up to 1.19 parent i16, function id u8, 0, file i32, line i32, name i32, parent's pc i32; then id u8, 0, name i32,
+ * parent's pc i32, first line i32. */
+enum { CALL_BYTES_119 = 20, CALL_NAME_119 = 12, CALL_BYTES = 16, CALL_NAME = 4 };
+
+bool ms_gopclntab_inlined(const struct ms_gopclntab *t, const struct ms_gofunc *f, uint64_t pc, uint64_t gofunc, char *name,
+                          size_t room) {
+    bool old = t->record_bytes == RECORD_BYTES_118;
+    uint32_t tree, at;
+    int32_t call;
+    if (!ms_gopclntab_pcdata(t, f, MS_GOPCDATA_INLINED, pc, &call) || call < 0) return false;
+    if (!ms_gopclntab_funcdata(t, f, MS_GOFUNCDATA_INLINED, &tree) || tree == UINT32_MAX) return false;
+    uint64_t record = gofunc + tree + (uint64_t)(uint32_t)call * (old ? CALL_BYTES_119 : CALL_BYTES);
+    return get(t, record + (old ? CALL_NAME_119 : CALL_NAME), &at, sizeof at) && text_at(t, t->names + at, name, room);
 }

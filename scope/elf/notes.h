@@ -1,10 +1,17 @@
-/* notes.h - what elfscan.c and elffile.c share. */
+/* notes.h - what elfscan.c, elffile.c and usdt.c share. */
 #ifndef MS_NOTES_H
 #define MS_NOTES_H
 
 #include "elfscan.h"
 
 enum { MS_NOTES_MAX = 1 << 20 };
+
+/* Section headers of a file, if its header is the one in memory; the caller frees shdr. */
+struct ms_sections {
+    Elf64_Shdr *shdr;
+    size_t count;
+};
+bool ms_elf_sections(const struct ms_elf *e, struct ms_bytes file, struct ms_sections *out);
 
 /* Add an address once; 0 and what goes beyond the limit are dropped. */
 void ms_found_add(struct ms_found *f, uint64_t addr);

@@ -38,7 +38,8 @@ int ms_keeper_registers(struct ms_keeper *k, const struct ms_freeze_reply *reply
     size_t n = (size_t)reply->thread_count;
     struct ms_registers *r = *out = ms_alloc((n + 1) * sizeof *r);
     int status = MS_OK;
-    for (size_t i = 0; status == MS_OK && i < n; i++) status = take(k, &r[i], sizeof *r, err);
+    for (size_t i = 0; status == MS_OK && i < n; i += MS_FREEZE_TOGETHER)
+        status = take(k, &r[i], ms_min(n - i, MS_FREEZE_TOGETHER) * sizeof *r, err);
     return status;
 }
 

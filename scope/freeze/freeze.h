@@ -28,6 +28,8 @@
 enum {
     MS_FREEZE_MOST_MS = 2000,   /* a stopped target is let go after this time, whoever still reads */
     MS_FREEZE_SETTLE_MS = 1000, /* a thread that does not stop within this time ends the try */
+    MS_FREEZE_TOGETHER =
+        64, /* registers of so many threads in a message: while they are sent, the target waits */
 };
 
 enum ms_freeze_order { MS_FREEZE, MS_COPY, MS_THAW };

@@ -54,6 +54,7 @@ enum {
     UNSHARE = 2,     /* CLOSE_RANGE_UNSHARE: a table of its own, of which nothing is kept */
     CODE64 = 0x33,   /* the code segment of 64-bit programs */
     TRIES = 8,
+    FILTERED = INT32_MIN, /* below all errors of system calls */
     FOLLOW = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE,
 };
 
@@ -156,23 +157,36 @@ static int suited(struct borrowed *b, const struct ms_thread *t, uint64_t kernel
     return kernel_code ? 2 : 3;
 }
 
-static bool borrow(const struct ms_held *h, struct borrowed *out) {
-    uint64_t kernel_code = kernel_code_site(h);
+static int best_suited(const struct ms_held *h, uint64_t kernel_code, struct borrowed *out) {
     int best = 3;
     for (size_t i = 0; i < h->count && best > 0; i++) {
         struct borrowed b;
         int rank = suited(&b, &h->thread[i], kernel_code);
         if (rank < best) best = rank, *out = b;
     }
-    return best < 3 && ptrace(PTRACE_SETOPTIONS, out->tid, 0, FOLLOW) == 0;
+    return best;
+}
+
+/* Would a filter see the system calls of that thread, and perhaps end the process for them? */
+static bool is_filtered(const struct ms_held *h, pid_t tid) {
+    char path[64];
+    snprintf(path, sizeof path, "task/%d/status", (int)tid);
+    return ms_held_status(h, path, "\nSeccomp:\t") != 0;
+}
+
+/* 0 or a negative error; FILTERED: it is not to be asked for system calls. */
+static int64_t borrow(const struct ms_held *h, struct borrowed *out) {
+    if (best_suited(h, 0, out) == 3 && best_suited(h, kernel_code_site(h), out) == 3) return -ESRCH;
+    if (is_filtered(h, out->tid)) return FILTERED;
+    return ptrace(PTRACE_SETOPTIONS, out->tid, 0, FOLLOW) ? -ESRCH : 0;
 }
 
 /* A call by some thread of the target, which is as it was afterwards.  -EINTR: signals came every time. */
 static int64_t by_target(const struct ms_held *h, uint64_t number, const uint64_t arg[4], pid_t *born) {
     for (int i = 0; i < TRIES; i++) {
         struct borrowed b;
-        int64_t result = 0;
-        if (!borrow(h, &b)) return -ESRCH;
+        int64_t result = borrow(h, &b);
+        if (result) return result;
         enum outcome how = call(&b, number, arg, &result, born);
         if (how == DONE) return give_back(&b, 0) == DONE ? result : -ESRCH;
         if (how == LOST) return -ESRCH;
@@ -235,24 +249,15 @@ static int64_t copy_by(pid_t between, uint64_t site, pid_t *copy) {
     return call(&b, SYS_clone, fresh, &result, copy) == DONE ? result : -ESRCH;
 }
 
-static bool is_filtered(const struct ms_held *h) {
-    char path[64];
-    for (size_t i = 0; i < h->count; i++) {
-        snprintf(path, sizeof path, "task/%d/status", (int)h->thread[i].tid);
-        if (ms_held_status(h, path, "\nSeccomp:\t") > 0) return true;
-    }
-    return false;
-}
-
 int ms_held_copy(struct ms_held *h, struct ms_error *err) {
     static const uint64_t shared[4] = {VM_CLONE | FILES_CLONE, NO_STACK, 0, 0};
     pid_t between = 0;
-    if (is_filtered(h))
+    int64_t result = by_target(h, SYS_clone, shared, &between);
+    if (result == FILTERED)
         return ms_fail(err, MS_PERMISSION,
                        "process %d runs under a seccomp filter, which may end it for the system calls that "
                        "--snapshot makes in it: use --stop",
                        (int)h->pid);
-    int64_t result = by_target(h, SYS_clone, shared, &between);
     if (between == 0) return say_errno(h, result < 0 ? result : -ESRCH, err);
     struct user_regs_struct regs;
     pid_t inside = (pid_t)result;

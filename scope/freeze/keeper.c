@@ -271,8 +271,15 @@ static void hold(struct ms_held *h, const struct ms_freeze_request *q, struct ms
 }
 
 static bool send_registers(int fd, const struct ms_held *h, const struct ms_freeze_reply *reply) {
-    for (int i = 0; reply->status == MS_OK && i < reply->thread_count; i++)
-        if (send(fd, &h->thread[i].registers, sizeof h->thread[i].registers, MSG_NOSIGNAL) < 0) return false;
+    struct iovec part[MS_FREEZE_TOGETHER];
+    size_t n = reply->status == MS_OK ? (size_t)reply->thread_count : 0, parts = 0;
+    for (size_t i = 0; i < n; i++) {
+        part[parts++] = (struct iovec){&h->thread[i].registers, sizeof h->thread[i].registers};
+        if (parts < MS_FREEZE_TOGETHER && i + 1 < n) continue;
+        if (sendmsg(fd, &(struct msghdr){.msg_iov = part, .msg_iovlen = parts}, MSG_NOSIGNAL) < 0)
+            return false;
+        parts = 0;
+    }
     return true;
 }
 

@@ -142,10 +142,20 @@ static void meet(void *ctx, uint64_t word, uint64_t value) {
     meet_object(r, a, object);
 }
 
+/* Did the walk mark every pointer there, those to leaves too?  So it did where a segment's mask or the type that an allocation
+ * has tells each of them; a number that looks like one, as the write barrier's buffer in a runtime.p is full of, is none. */
+static bool is_told(struct ms_go *go, const struct ms_goarea *a, uint64_t addr) {
+    uint64_t at;
+    if (a->kind == MS_GO_DATA) return true;
+    return a->kind == MS_GO_HEAP && go->layout.heap_bits && !a->bits &&
+           ms_goguess_object(go, a, ms_goarea_base(a, addr), &at);
+}
+
 /* Pointers to leaves in words the walk had no reason to mark. */
 static void meet_leaves(struct ms_goreach *r, const struct ms_goarea *a, uint64_t from, uint64_t to) {
     uint64_t value;
-    for (uint64_t word = from; r->leaf && word < to && !r->go->gone; word += MS_GO_PTR) {
+    if (!r->leaf || to <= from || is_told(r->go, a, from)) return;
+    for (uint64_t word = from; word < to && !r->go->gone; word += MS_GO_PTR) {
         if (ms_gowalk_seen(r->go, ms_goarea_word(a, word)) || !ms_gowalk_may_point(r->go, a, word)) continue;
         if (!ms_gomem_word(r->go, word, &value)) continue;
         const struct ms_goarea *to_area = ms_goheap_find(r->go, value);

@@ -1,4 +1,4 @@
-/* goleak.c - goroutines that wait for ever, and timers.
+/* goleak.c - goroutines that wait for ever, timers, and closures.
  *
  * Who waits for a channel can be woken only by somebody who has that channel.  So:
  *
@@ -14,6 +14,9 @@
  * Then the same once more without the heaps of timers, which the processors (runtime.allp) have; sleepers stay asleep.  What is
  * not reached so, and is when a timer is gone through, that timer alone holds: the closure of time.AfterFunc, as a rule.
  *
+ * And once more with the closures closed that the heap has and no stack: what only they lead to, nothing but a call of them can
+ * change.  (A closure that a stack has is one that is running, or about to.)
+ *
  * A goroutine that runs may have the only pointer to a channel in a register: of a target that is not held still, a
  * sleeper is one only if it waits for the same channels when all is done.
  */
@@ -22,6 +25,7 @@
 #include "gograph.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { WAITING = 4, CASES_MAX = 65536, PROCESSORS_MAX = 1 << 16, TIMERS_MAX = 1 << 24 };
 #define STEPS_MAX (UINT64_C(1) << 28) /* sudogs looked at, all in all: a program's own are far fewer */
@@ -225,6 +229,57 @@ static void find_timed(struct search *s, struct ms_goleak *out) {
     each_heap(s, out, go_through_heap);
 }
 
+/* ---- closures ---------------------------------------------------------------------------------- */
+
+static bool is_closure(struct ms_go *go, const struct ms_goarea *a, uint64_t base) {
+    uint64_t entry;
+    struct ms_gofunc f;
+    if (!ms_gomem_word(go, base, &entry)) return false;
+    const struct ms_gomodule *m = ms_gomodule_of_text(go, entry);
+    return m && a->elem > MS_GO_PTR && ms_gopclntab_find(&m->functions, entry, &f) && f.entry == entry;
+}
+
+static void close_closures(struct search *s) {
+    struct ms_go *go = s->go;
+    for (size_t i = 0; i < go->walk.reached_count && !go->gone; i++) {
+        uint32_t object = go->walk.reached[i];
+        const struct ms_goarea *a = ms_goheap_area_of(go, object);
+        if (a && is_closure(go, a, a->start + (object - a->first_object) * a->elem))
+            s->reach.closed[object / 64] |= UINT64_C(1) << (object % 64);
+    }
+}
+
+static void open_one(void *ctx, uint64_t word, uint64_t value) {
+    struct search *s = ctx;
+    uint32_t object = ms_gograph_at(s->go, value);
+    (void)word;
+    if (object != MS_GO_NO_OBJECT) s->reach.closed[object / 64] &= ~(UINT64_C(1) << (object % 64));
+}
+
+static void open_running(struct search *s) {
+    for (size_t i = 0; i < s->go->heap.areas && !s->go->gone; i++) {
+        const struct ms_goarea *a = &s->go->heap.area[i];
+        if (a->kind == MS_GO_STACK) ms_gograph_words(s->go, a, a->start, a->end, open_one, s);
+    }
+}
+
+/* Found by the walk, and not reached now. */
+static void find_captured(struct search *s, struct ms_goleak *out) {
+    struct ms_go *go = s->go;
+    const struct ms_gotarget none = {.object = MS_GO_NO_OBJECT};
+    ms_goreach_free(&s->reach);
+    begin(s, &none);
+    memset(s->asleep, 0, (go->routines / 64 + 1) * sizeof *s->asleep);
+    close_closures(s);
+    open_running(s);
+    reach_roots(s);
+    out->captured = ms_alloc((size_t)(go->heap.objects / 64 + 1) * sizeof *out->captured);
+    for (size_t i = 0; i < go->walk.reached_count; i++) {
+        uint32_t object = go->walk.reached[i];
+        out->captured[object / 64] |= (s->reach.met[object / 64] ^ UINT64_MAX) & UINT64_C(1) << (object % 64);
+    }
+}
+
 /* ---- the whole --------------------------------------------------------------------------------- */
 
 int ms_goleak_run(struct ms_go *go, struct ms_goleak *out, bool *known, struct ms_error *err) {
@@ -242,6 +297,7 @@ int ms_goleak_run(struct ms_go *go, struct ms_goleak *out, bool *known, struct m
     *known = wake_all(&s);
     if (*known) tell_owners(&s, out);
     if (*known) find_timed(&s, out);
+    if (*known) find_captured(&s, out);
     ms_goreach_free(&s.reach);
     free(s.asleep);
     free(s.first);
@@ -264,7 +320,13 @@ uint64_t ms_goleak_when(struct ms_go *go, const struct ms_goleak *l, uint64_t ad
     return object == MS_GO_NO_OBJECT || !l->timed[object] ? 0 : l->when[l->timed[object] - 1];
 }
 
+bool ms_goleak_captured(struct ms_go *go, const struct ms_goleak *l, uint64_t addr) {
+    uint32_t object = l->captured ? ms_gograph_at(go, addr) : MS_GO_NO_OBJECT;
+    return object != MS_GO_NO_OBJECT && l->captured[object / 64] >> (object % 64) & 1;
+}
+
 void ms_goleak_free(struct ms_goleak *l) {
+    free(l->captured);
     free(l->timed);
     free(l->when);
     free(l->owner);

@@ -361,6 +361,10 @@ struct ms_gowalk {
 
 /* Find every map; go->found is the answer, by ascending address. */
 int ms_gowalk_run(struct ms_go *go, struct ms_error *err);
+/* While a walk runs (meanwhile): let `use` have the `most` maps that were found first, those near the roots, as if they were all. */
+void ms_gowalk_so_far(struct ms_go *go, size_t most, void (*use)(void *ctx), void *ctx);
+/* Objects met so far, of all that may hold pointers; those that are garbage are never met.  0 to 1. */
+double ms_gowalk_share(const struct ms_go *go);
 void ms_gowalk_close(struct ms_go *go);
 void ms_gowalk_found(struct ms_go *go, uint64_t header, uint64_t via, ms_gotid type);
 /* The pointer bits of a word in a span that has them; true where there are none. */
@@ -487,6 +491,10 @@ struct ms_go {
     struct ms_goframe frame; /* the last one named: of the word at frame_at, if that is not 0 */
     uint64_t frame_at;
     bool path_lost; /* more words than paths are kept for */
+    /* Called between two looks of a walk once `asked` was set: what was found so far can be used as after a walk. */
+    void (*meanwhile)(void *ctx);
+    void *meanwhile_ctx;
+    bool asked;
 };
 
 static inline const struct ms_gotype *ms_gotype_get(struct ms_go *go, ms_gotid t) {

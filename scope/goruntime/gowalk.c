@@ -24,6 +24,13 @@
 enum { DEPTH_MAX = 64, WORDS = 64, CROWD = 1 << 12 };
 #define BUDGET_PER_WORD 64
 
+/* Everything begun is done: words seen are those whose pointers are on their way. */
+static inline void between(struct ms_go *go) {
+    if (!go->asked) return;
+    go->asked = false;
+    if (go->meanwhile) go->meanwhile(go->meanwhile_ctx);
+}
+
 static void see(struct ms_go *go, uint64_t word) { go->heap.seen[word / 64] |= UINT64_C(1) << (word % 64); }
 
 /* ---- found maps -------------------------------------------------------------------------------- */
@@ -181,8 +188,10 @@ static void work_on(struct ms_go *go, const struct ms_gowork *w) {
     uint64_t size = ms_gotype_get(go, type)->size;
     if (!a || (type != w->type && size > ms_goarea_base(a, w->addr) + a->elem - w->addr)) return;
     if (a->bits) ms_goheap_know_bits(go, a); /* while their block is at hand */
-    for (uint32_t i = 0; i < w->count && !go->gone && go->walk.budget; i++)
+    for (uint32_t i = 0; i < w->count && !go->gone && go->walk.budget; i++) {
         scan(go, a, type, w->addr + i * size, 0);
+        between(go);
+    }
 }
 
 /* ---- untyped ----------------------------------------------------------------------------------- */
@@ -230,6 +239,7 @@ static void look_at_words(struct ms_go *go, const struct ms_goarea *a, uint64_t 
         for (unsigned i = 0; i < n; i++)
             if (mask >> i & 1 && !ms_gowalk_seen(go, ms_goarea_word(a, at + i * MS_GO_PTR)))
                 ms_gowalk_word(go, a, at + i * MS_GO_PTR, true);
+        between(go);
     }
 }
 
@@ -328,6 +338,26 @@ int ms_gowalk_run(struct ms_go *go, struct ms_error *err) {
     gather_found(go);
     ms_goshape_types(go);
     return go->gone ? ms_fail(err, MS_GONE, "the process ended while its heap was walked") : MS_OK;
+}
+
+void ms_gowalk_so_far(struct ms_go *go, size_t most, void (*use)(void *ctx), void *ctx) {
+    struct ms_gofound *all = go->found;
+    size_t n = go->founds, room = go->found_room;
+    go->founds = go->found_room = n < most ? n : most;
+    go->found = ms_alloc((go->founds + 1) * sizeof *go->found);
+    if (go->founds) memcpy(go->found, all, go->founds * sizeof *all);
+    ms_goreach_links(go);
+    gather_found(go);
+    use(ctx);
+    ms_gosteps_close(go); /* there will be more links */
+    free(go->found);
+    go->found = all;
+    go->founds = n;
+    go->found_room = room;
+}
+
+double ms_gowalk_share(const struct ms_go *go) {
+    return go->heap.objects ? (double)go->walk.reached_count / (double)go->heap.objects : 0;
 }
 
 void ms_gowalk_close(struct ms_go *go) {

@@ -12,6 +12,7 @@
 #include "gomap_raw.h"
 #include "look.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,7 @@ static enum ms_area area_of(const struct look *k, uint64_t g) {
  * up to a step's entries neither here nor there. */
 static void note_header(struct look *k, const struct gomap *m) {
     enum { STEP_ENTRIES = 128 };
-    uint64_t holds = m->seq & 1 ? STEP_ENTRIES : m->writing ? 1 : 0;
+    uint64_t holds = m->seq & 1 ? STEP_ENTRIES : m->writing & 1 ? 1 : 0;
     if (holds > k->in_flight) k->in_flight = holds;
     if (m->count < k->count_least) k->count_least = m->count;
     if (m->count > k->count_most) k->count_most = m->count;
@@ -361,6 +362,10 @@ static int by_ticket(const void *a, const void *b) {
 }
 
 /* An event is whole if its ticket names its place in the ring, before and after it was copied. */
+static_assert((int)MS_EVENT_GROW == GOMAP_EV_GROW_START && (int)MS_EVENT_GROWN == GOMAP_EV_GROW_DONE &&
+                  (int)MS_EVENT_ASSIGN > GOMAP_EV_MAX,
+              "events of probes are told like those of the library");
+
 int ms_gomap_ring(struct ms_reader *r, const struct ms_copy *copy, uint32_t number, uint64_t map_id,
                   struct ms_event **out, size_t *count, struct ms_error *err) {
     struct gomap_root root;
@@ -397,6 +402,7 @@ int ms_gomap_ring(struct ms_reader *r, const struct ms_copy *copy, uint32_t numb
 
 int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
                     struct ms_detail *d, struct ms_error *err) {
+    ms_gomap_times(r, copy, d);
     return ms_gomap_ring(r, copy, m->copy, m->id, &d->event, &d->events, err);
 }
 

@@ -110,6 +110,7 @@ struct ms_map {
     uint64_t
         leaked_by; /* goroutine that nothing can wake, and alone leads to it; 0: none, or not asked for */
     uint64_t timer_ns;                  /* only a timer leads to it, which fires in so long; 0: none, or not asked for */
+    bool captured;                      /* only variables of closures in the heap lead to it; false: or not asked for */
     uint8_t signs; /* MS_SIGN_*; 0: none, or none that is known */
     double load;
     uint64_t bytes, part[MS_PARTS];
@@ -182,7 +183,19 @@ struct ms_snapshot {
     bool uncertain; /* exit code 4 */
 };
 
-/* A rare event of a map, from the target's flight recorder. */
+/* Kinds of events that probes tell of Go programs: two of the library's flight recorder (inspect.h), and own ones. */
+enum {
+    MS_EVENT_GROW = 3, /* a, b = groups before and after */
+    MS_EVENT_GROWN,
+    MS_EVENT_ASSIGN = 64, /* a = entries */
+    MS_EVENT_ALLOC,       /* a large allocation: a = bytes */
+    MS_EVENT_PAUSE,       /* all threads of the program stop: a = why */
+    MS_EVENT_PAUSED,      /* and go on */
+    MS_EVENT_FAULTS,      /* a = page faults of one thread since its last such event */
+    MS_EVENT_CPU,         /* a sample of CPU time */
+};
+
+/* A rare event of a map, from the target's flight recorder or from a probe. */
 struct ms_event {
     uint64_t ticket, time_ns, map_id, a, b;
     uint32_t kind;
@@ -193,6 +206,19 @@ struct ms_event {
 struct ms_counter {
     const char *name;
     uint64_t value;
+};
+
+/* Durations that a gomap process has counted (policy.times), ns; of all its maps. */
+enum { MS_TIMES = 3, MS_SLOW_MAX = 24, MS_SLOW_FRAMES = 30 };
+struct ms_time {
+    uint64_t count, sum, half, most_of, longest; /* half, 99 % of them were no longer */
+};
+/* One of the longest. */
+struct ms_slow {
+    unsigned what; /* ms_time_name */
+    uint64_t ns, time_ns, entries;
+    uint32_t thread, frames;
+    uint64_t pc[MS_SLOW_FRAMES]; /* innermost first */
 };
 
 /* Occupancy of a run of groups. */
@@ -238,6 +264,9 @@ struct ms_detail {
     bool figures_only; /* of a recording: no histograms, counters and events; not complete then */
     struct ms_event *event;
     size_t events;
+    struct ms_time time[MS_TIMES];     /* of the process */
+    struct ms_slow slow[MS_SLOW_MAX]; /* of this map, longest first */
+    size_t slow_count;
     uint64_t split, lo_groups; /* while a walk runs */
     bool two_arrays;
 };
@@ -261,6 +290,7 @@ const char *ms_layout_name(enum ms_layout l);
 const char *ms_walk_name(enum ms_walk w);
 const char *ms_mode_name(enum ms_mode m);
 const char *ms_event_name(uint32_t kind);
+const char *ms_time_name(unsigned what);
 const char *ms_area_name(enum ms_area a);
 
 /* "index.generation", with "@copy" from the second copy on; of a Go map its address: what the user types. buf of 64. */
@@ -355,7 +385,9 @@ int ms_gomap_ring(struct ms_reader *r, const struct ms_copy *copy, uint32_t numb
 bool ms_event_gave_up(const struct ms_event *e, uint64_t *addr, uint64_t *bytes, bool *header);
 bool ms_event_freed(const struct ms_event *e);
 bool ms_event_madvise(const struct ms_event *e);
-/* Events of a map, from the flight recorder of its copy of the library. */
+/* d->time and d->slow, if the process has any. */
+void ms_gomap_times(struct ms_reader *r, const struct ms_copy *copy, struct ms_detail *d);
+/* Events of a map, from the flight recorder of its copy of the library, and durations. */
 int ms_gomap_events(struct ms_reader *r, const struct ms_copy *copy, const struct ms_map *m,
                     struct ms_detail *d, struct ms_error *err);
 extern const char ms_gomap_note_owner[], ms_gomap_symbol[];

@@ -51,7 +51,7 @@ static void lead(struct ms_json *j, const char *key) {
     if (j->depth > 0) {
         if (j->some[j->depth]) fputc(',', j->f);
         j->some[j->depth] = true;
-        if (j->depth <= OWN_LINES) fprintf(j->f, "\n%*s", j->depth, "");
+        if (j->depth <= OWN_LINES && !j->one_line) fprintf(j->f, "\n%*s", j->depth, "");
     }
     if (!key) return;
     put_string(j->f, key);
@@ -68,7 +68,7 @@ void ms_json_object(struct ms_json *j, const char *key) { open_with(j, key, '{')
 void ms_json_array(struct ms_json *j, const char *key) { open_with(j, key, '['); }
 
 void ms_json_close(struct ms_json *j, char bracket) {
-    bool some = j->some[j->depth], lines = j->depth <= OWN_LINES;
+    bool some = j->some[j->depth], lines = j->depth <= OWN_LINES && !j->one_line;
     j->depth--;
     if (some && lines) fprintf(j->f, "\n%*s", j->depth, "");
     fputc(bracket, j->f);

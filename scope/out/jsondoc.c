@@ -228,6 +228,36 @@ static void put_events(struct ms_json *j, const struct ms_snapshot *s, const str
     ms_json_close(j, ']');
 }
 
+static void put_times(struct ms_json *j, const struct ms_snapshot *s, const struct ms_detail *d) {
+    uint64_t wall = d->map.copy < s->copies ? s->copy[d->map.copy].wall_minus_mono_ns : 0;
+    ms_json_object(j, "durations");
+    for (unsigned i = 0; i < MS_TIMES; i++) {
+        ms_json_object(j, ms_time_name(i));
+        ms_json_number(j, "count", d->time[i].count);
+        ms_json_number(j, "sum_ns", d->time[i].sum);
+        ms_json_number(j, "p50_ns", d->time[i].half);
+        ms_json_number(j, "p99_ns", d->time[i].most_of);
+        ms_json_number(j, "max_ns", d->time[i].longest);
+        ms_json_close(j, '}');
+    }
+    ms_json_array(j, "longest");
+    for (size_t i = 0; i < d->slow_count; i++) {
+        const struct ms_slow *slow = &d->slow[i];
+        ms_json_object(j, NULL);
+        ms_json_text(j, "kind", ms_time_name(slow->what));
+        ms_json_number(j, "ns", slow->ns);
+        ms_json_number(j, "wall_ns", slow->time_ns + wall);
+        ms_json_number(j, "entries", slow->entries);
+        ms_json_number(j, "thread", slow->thread);
+        ms_json_array(j, "stack");
+        for (uint32_t k = 0; k < slow->frames; k++) ms_json_number(j, NULL, slow->pc[k]);
+        ms_json_close(j, ']');
+        ms_json_close(j, '}');
+    }
+    ms_json_close(j, ']');
+    ms_json_close(j, '}');
+}
+
 /* What takes a look at the whole table; null in a recording without. */
 static void put_tables(struct ms_json *j, const struct ms_snapshot *s, const struct ms_detail *d) {
     if (d->figures_only) {
@@ -249,6 +279,7 @@ static void put_tables(struct ms_json *j, const struct ms_snapshot *s, const str
     for (size_t i = 0; i < d->counters; i++) ms_json_number(j, d->counter[i].name, d->counter[i].value);
     ms_json_close(j, '}');
     put_events(j, s, d);
+    if (!ms_map_of_go(&d->map)) put_times(j, s, d);
 }
 
 void ms_json_show(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d, const struct ms_group *group,

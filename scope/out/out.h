@@ -14,6 +14,7 @@
 #include "../view/forecast.h"
 #include "../view/explain.h"
 #include "../view/maptype.h"
+#include "../view/profile.h"
 #include "../view/diff.h"
 #include "../view/timeline.h"
 #include "../view/view.h"
@@ -26,7 +27,7 @@ struct ms_style {
     int width; /* columns; 0: no limit */
     bool utf8, colour;
     bool resident; /* was asked for */
-    bool steady;   /* the same columns whatever the maps: lists that follow each other on a screen */
+    bool steady;   /* the same columns whatever the maps, without ids below 100 columns: rows of a screen */
 };
 
 /* ---- text.c ------------------------------------------------------------------------------------ */
@@ -57,6 +58,7 @@ void ms_text_xml(FILE *f, const char *s);
 struct ms_json {
     FILE *f;
     int depth;
+    bool one_line;
     bool some[24]; /* an element was written at this depth */
 };
 void ms_json_begin(struct ms_json *j, FILE *f);
@@ -119,8 +121,27 @@ void ms_json_layouts(FILE *f, const struct ms_snapshot *s, const struct ms_mapty
 void ms_table_events(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_timeline *t,
                      size_t from);
 void ms_json_events(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t, size_t from);
+/* The same, a line a document: what is watched, then each event, then what was lost. */
+void ms_jsonl_begin(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t);
+void ms_jsonl_event(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t, size_t i);
+void ms_jsonl_end(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t);
+/* Samples of CPU time as folded stacks, root first: what flamegraph.pl and its like read. */
+void ms_folded_samples(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t);
 /* Trace events for ui.perfetto.dev and chrome://tracing. */
 void ms_perfetto(FILE *f, const struct ms_snapshot *s, const struct ms_timeline *t);
+
+/* ---- profproto.c, proffolded.c, profflame.c, tableprof.c, jsonprof.c ------------------------------ */
+/* profile.proto, gzipped: what `go tool pprof` reads.  MS_INTERNAL when zlib refuses. */
+int ms_prof_proto(FILE *f, const struct ms_profile *p, struct ms_error *err);
+/* Of one type of value; speedscope gets all, this one first. */
+void ms_prof_folded(FILE *f, const struct ms_profile *p, enum ms_prof_value v);
+void ms_prof_speedscope(FILE *f, const struct ms_snapshot *s, const struct ms_profile *p, enum ms_prof_value v);
+void ms_prof_flame(FILE *f, const struct ms_snapshot *s, const struct ms_profile *p, enum ms_prof_value v);
+/* Rows by what samples share (ms_profile_rows), at most `limit`, 0: all. */
+void ms_table_prof(FILE *f, const struct ms_style *st, const struct ms_snapshot *s, const struct ms_profile *p,
+                   const char *by, enum ms_prof_value v, size_t limit);
+void ms_json_prof(FILE *f, const struct ms_snapshot *s, const struct ms_profile *p, const char *by, enum ms_prof_value v,
+                  size_t limit);
 
 /* ---- tablewhatif.c, jsonwhatif.c ----------------------------------------------------------------- */
 void ms_table_whatif(FILE *f, const struct ms_style *st, const struct ms_map *m, const struct ms_whatif *w);

@@ -1,6 +1,6 @@
 /* perfetto.c - the time line as trace events ("JSON Object Format"), for ui.perfetto.dev and chrome://tracing.
  *
- *   process PID             a track a thread: regions as slices, notes as instants
+ *   process PID             a track a thread: regions and pauses as slices; notes, allocations, samples as instants
  *   process "maps of NAME"  a track a map: growths and shrinks as slices, the rest as instants; a counter of its groups
  *
  * Flows lead from a growth or shrink to each piece of memory that its map then gave up.  Times are of CLOCK_MONOTONIC.
@@ -55,7 +55,8 @@ static uint64_t track_of(struct trace *x, const struct ms_moment *m) {
     struct track *to = &x->track[m->track];
     uint64_t tid = m->track + 1;
     if (to->named) return tid;
-    char *label = m->map ? ms_map_label(m->map) : ms_strdup("freed");
+    const char *type = m->sight ? m->sight->type : NULL;
+    char *label = m->map ? ms_map_label(m->map) : ms_strdup(type ? type : "freed");
     size_t n = strlen(label) + strlen(m->id) + 2;
     char *name = ms_alloc(n);
     snprintf(name, n, "%s %s", label, m->id);
@@ -66,10 +67,15 @@ static uint64_t track_of(struct trace *x, const struct ms_moment *m) {
     return tid;
 }
 
-static void figures(struct trace *x, const struct ms_event *e) {
+static void figures(struct trace *x, const struct ms_moment *m) {
+    const struct ms_frame *at = ms_sight_site(m->sight);
     ms_json_object(&x->j, "args");
-    ms_json_number(&x->j, "a", e->a);
-    ms_json_number(&x->j, "b", e->b);
+    ms_json_number(&x->j, "a", m->event->a);
+    ms_json_number(&x->j, "b", m->event->b);
+    if (m->sight && m->sight->entries != MS_UNKNOWN) ms_json_number(&x->j, "entries", m->sight->entries);
+    if (at) ms_json_text(&x->j, "in", at->function);
+    if (at && at->file) ms_json_text(&x->j, "file", at->file);
+    if (at && at->file) ms_json_number(&x->j, "line", at->line);
     ms_json_close(&x->j, '}');
     ms_json_close(&x->j, '}');
 }
@@ -101,14 +107,14 @@ static void slice(struct trace *x, size_t i, const char *name, uint64_t pid, uin
     begin(x, "X", name, pid, tid);
     microseconds(&x->j, "ts", m->event->time_ns);
     microseconds(&x->j, "dur", x->t->moment[m->end].ns);
-    figures(x, m->event);
+    figures(x, m);
 }
 
 static void instant(struct trace *x, const struct ms_moment *m, const char *name, uint64_t pid, uint64_t tid) {
     begin(x, "i", name, pid, tid);
     ms_json_text(&x->j, "s", "t");
     microseconds(&x->j, "ts", m->event->time_ns);
-    figures(x, m->event);
+    figures(x, m);
 }
 
 static void flow(struct trace *x, const char *phase, size_t id, uint64_t ns, uint64_t tid) {
@@ -127,7 +133,7 @@ static void given_up(struct trace *x, size_t i, const char *name, uint64_t tid) 
     begin(x, "X", name, x->maps_pid, tid);
     microseconds(&x->j, "ts", m->event->time_ns);
     ms_json_number(&x->j, "dur", 0);
-    figures(x, m->event);
+    figures(x, m);
     if (cause == NONE) return;
     flow(x, "s", i, x->t->moment[cause].event->time_ns, tid);
     flow(x, "f", i, m->event->time_ns, tid);
@@ -136,6 +142,8 @@ static void given_up(struct trace *x, size_t i, const char *name, uint64_t tid) 
 static void put(struct trace *x, size_t i) {
     const struct ms_moment *m = &x->t->moment[i];
     const char *kind = ms_event_name(m->event->kind), *name = m->text ? m->text : kind;
+    bool sample = m->event->kind == MS_EVENT_CPU && m->sight && m->sight->frames && m->sight->frame[0]->function;
+    if (sample) name = m->sight->frame[0]->function;
     bool of_map = m->id[0] != 0;
     uint64_t pid = of_map ? x->maps_pid : x->pid, tid = of_map ? track_of(x, m) : m->event->thread;
     if (of_map && (!strncmp(kind, "grow_", 5) || !strncmp(kind, "shrink_", 7))) counter(x, m, tid);

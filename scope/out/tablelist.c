@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS_WIDTH = 7 + 4 + 5 + 5, GAPS = 6, RESIDENT_WIDTH = 6, STATE_WIDTH = 10, NAME_LEAST = 10, KNOWN_BITS = 8 };
+enum { NUMBERS_WIDTH = 7 + 4 + 5 + 5, GAPS = 6, RESIDENT_WIDTH = 6, STATE_WIDTH = 10, NAME_LEAST = 10, KNOWN_BITS = 8,
+       STEADY_MAP = 3, STEADY_TYPE = 2, ID_FROM = 100 };
 
 /* A text of the target, safe to print. */
 struct text {
@@ -129,7 +130,8 @@ static void measure(struct list *l, const struct ms_map *maps, size_t n) {
     int least = 0;
     char state[16];
     l->id = 2, l->map = 3, l->type = 4;
-    l->resident = l->state = l->st->steady;
+    l->state = l->st->steady;
+    l->resident = l->st->steady && l->st->resident;
     for (size_t i = 0; i < n; i++) {
         struct text own, *map, *type;
         char id[64];
@@ -145,8 +147,14 @@ static void measure(struct list *l, const struct ms_map *maps, size_t n) {
         drop_text(&own);
     }
     if (!l->st->width) return;
+    if (l->st->steady && l->st->width < ID_FROM) l->id = 0; /* what is chosen on a screen needs no id */
     int numbers = NUMBERS_WIDTH + GAPS + (l->resident ? RESIDENT_WIDTH : 0) + (l->state ? STATE_WIDTH : 0);
-    int room = larger(l->st->width - numbers - l->id, 2 * NAME_LEAST);
+    int room = larger(l->st->width - numbers - l->id + (l->id == 0), 2 * NAME_LEAST);
+    if (l->st->steady) { /* what is shown of them changes, the columns do not */
+        l->map = room * STEADY_MAP / (STEADY_MAP + STEADY_TYPE);
+        l->type = room - l->map;
+        return;
+    }
     int map = share(room, l->map, l->type, least);
     l->type = room - map < l->type ? room - map : l->type;
     l->map = map;
@@ -180,8 +188,7 @@ static void put_row(struct list *l, const struct ms_map *m) {
     ms_map_id(m, id);
     put_state(state, sizeof state, m);
     texts_of(l, m, &own, &map, &type);
-    fputs(id, l->f);
-    for (int used = (int)strlen(id); used <= l->id; used++) fputc(' ', l->f);
+    if (l->id) fprintf(l->f, "%-*s ", l->id, id);
     fputs(cell_of(map, l->map, l->st->utf8), l->f);
     fputc(' ', l->f);
     fputs(cell_of(type, l->type, l->st->utf8), l->f);
@@ -200,8 +207,8 @@ void ms_table_list(FILE *f, const struct ms_style *st, const struct ms_map *maps
     l->f = f;
     l->st = st;
     measure(l, maps, n);
-    fprintf(f, "%-*s %-*s %-*s %7s %4s %5s %5s", l->id, "ID", l->map, "MAP", l->type, "TYPE", "ENTRIES", "LOAD",
-            "BYTES", "WASTE");
+    if (l->id) fprintf(f, "%-*s ", l->id, "ID");
+    fprintf(f, "%-*s %-*s %7s %4s %5s %5s", l->map, "MAP", l->type, "TYPE", "ENTRIES", "LOAD", "BYTES", "WASTE");
     fprintf(f, "%s%s\n", l->resident ? " RESID" : "", l->state ? " STATE" : "");
     for (size_t i = 0; i < n; i++) put_row(l, &maps[i]);
     for (size_t i = 0; i < sizeof l->known / sizeof *l->known; i++) forget(&l->known[i]);

@@ -161,8 +161,36 @@ static void put_counters(FILE *f, const struct ms_detail *d) {
     fprintf(f, "%s\n", d->counters ? "" : " none: the map has no side record yet");
 }
 
+static const char *short_time(uint64_t ns, char buf[32]) {
+    const char *unit = ns < 1000000 ? "us" : ns < 1000000000 ? "ms" : "s";
+    double n = (double)ns / (ns < 1000000 ? 1e3 : ns < 1000000000 ? 1e6 : 1e9);
+    snprintf(buf, 32, "%.*f%s", n < 10 ? 2 : n < 100 ? 1 : 0, n, unit);
+    return buf;
+}
+
+/* Of a map that grew often, growths would hide all else. */
+enum { SLOW_SHOWN = 3 };
+
+static void put_times(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d) {
+    char a[32], b[32], c[32];
+    uint64_t wall = d->map.copy < s->copies ? s->copy[d->map.copy].wall_minus_mono_ns : 0, counted = 0;
+    unsigned shown[MS_TIMES] = {0};
+    for (unsigned i = 0; i < MS_TIMES; i++) counted += d->time[i].count;
+    if (!counted) return;
+    fprintf(f, "\ndurations (all maps of the process)       half within  99%% within     longest\n");
+    for (unsigned i = 0; i < MS_TIMES; i++)
+        if (d->time[i].count)
+            fprintf(f, "  %-6s %20" PRIu64 " times %14s %11s %11s\n", ms_time_name(i), d->time[i].count,
+                    short_time(d->time[i].half, a), short_time(d->time[i].most_of, b), short_time(d->time[i].longest, c));
+    for (size_t i = 0; i < d->slow_count; i++)
+        if (shown[d->slow[i].what]++ < SLOW_SHOWN)
+            fprintf(f, "  %s  %-6s %8s at %" PRIu64 " entries\n", ms_text_wall(d->slow[i].time_ns + wall, a),
+                ms_time_name(d->slow[i].what), short_time(d->slow[i].ns, b), d->slow[i].entries);
+}
+
 static void put_history(FILE *f, const struct ms_snapshot *s, const struct ms_detail *d) {
     put_counters(f, d);
+    put_times(f, s, d);
     fprintf(f, "\nevents (flight recorder, oldest first, UTC)\n");
     size_t from = d->events > 32 ? d->events - 32 : 0;
     if (from) fprintf(f, "  %zu older ones: -o json shows all\n", from);

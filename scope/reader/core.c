@@ -330,7 +330,9 @@ char *ms_core_strangers(const struct ms_core *c) {
     if (count == 0) return NULL;
     if (c->file[first].state == MS_FILE_NAMED)
         return ms_asprintf("%s is taken for the program: %s", c->exe, c->file[first].why);
-    return ms_asprintf("%zu file%s that the process had mapped cannot be used; %s: %s%s", count,
-                       count == 1 ? "" : "s", c->images.image[first].path, c->file[first].why,
+    const char *path = c->images.image[first].path;
+    return ms_asprintf("%zu file%s that the process had mapped cannot be used%s%s: %s%s", count,
+                       count == 1 ? "" : "s", *path ? "; " : "", path,
+                       *path ? c->file[first].why : "its name is missing",
                        first == c->main ? "; name the program's file: core:FILE,EXE" : "");
 }

@@ -26,6 +26,7 @@ enum ms_read ms_read(struct ms_reader *r, uint64_t addr, void *buf, size_t len) 
     if (addr + (len - 1) < addr) return MS_READ_FAULT;
     r->calls++;
     r->bytes += len;
+    if (r->watch && r->bytes >= r->watch_at && !r->watch(r->watcher)) return MS_READ_GONE;
     return r->read(r->ctx, addr, buf, len);
 }
 

@@ -26,6 +26,11 @@ struct ms_reader {
     bool still;            /* what is read does not change: a copy, or a target that is stopped */
     uint64_t calls, bytes; /* reads done so far */
     uint64_t waited_ns;    /* spent waiting for something in the target to hold still */
+    /* Called by the read with which `bytes` reach watch_at, which it then sets anew: who looks for long can do something
+     * else meanwhile.  false: nobody wants the rest, which ends all reading as if the target had gone.  NULL: nobody watches. */
+    bool (*watch)(void *watcher);
+    void *watcher;
+    uint64_t watch_at;
 };
 
 enum ms_read ms_read(struct ms_reader *r, uint64_t addr, void *buf, size_t len);

@@ -237,13 +237,13 @@ static uint32_t find_map(struct ms_feed *f, const uint64_t *identity) {
     return found;
 }
 
-static void put_look(struct ms_feed *f, uint32_t n) {
+static void put_look(struct ms_feed *f, uint32_t n, const struct ms_map *m) {
     const struct known *k = &f->known[n];
+    uint8_t packed[MS_REC_FIGURE_COUNT * MS_REC_PACKED_MOST];
+    size_t len = ms_rec_pack_numbers(k->figure, MS_REC_FIGURE_COUNT, packed);
     put_byte(f, MS_REC_LOOK);
-    put_number(f, f->moment);
-    put_number(f, n);
-    put_number(f, k->doubt);
-    put_numbers(f, k->figure, MS_REC_FIGURE_COUNT);
+    put_numbers(f, (uint64_t[]){f->moment, n, k->doubt, m->entries, m->slots, m->bytes, m->waste}, 7);
+    put_bytes(f, MS_REC_BLOB, packed, len);
     f->rows_since++;
 }
 
@@ -319,12 +319,12 @@ static void put_map(struct ms_feed *f, const struct ms_map *m) {
     }
     if (!k) {
         n = add_map(f, m, &now);
-        put_look(f, n);
+        put_look(f, n, m);
     } else if (k->seen != f->moment - 1 || k->doubt != now.doubt ||
                memcmp(k->figure, now.figure, sizeof now.figure) != 0) {
         memcpy(k->figure, now.figure, sizeof now.figure);
         k->doubt = now.doubt;
-        put_look(f, n);
+        put_look(f, n, m);
     }
     MS_ROOM(f->next_order, f->next_ordered, f->next_room);
     f->known[n].seen = f->moment;

@@ -25,11 +25,12 @@ struct packer {
 };
 
 static void put(struct packer *p, uint64_t n) {
-    n++;
-    do {
+    uint8_t packed[MS_REC_PACKED_MOST];
+    size_t len = ms_rec_pack_numbers(&n, 1, packed);
+    for (size_t i = 0; i < len; i++) {
         MS_ROOM(p->byte, p->len, p->room);
-        p->byte[p->len++] = (uint8_t)((n & 127) | (n > 127 ? 128 : 0));
-    } while (n >>= 7);
+        p->byte[p->len++] = packed[i];
+    }
 }
 
 static void put_all(struct packer *p, const uint64_t *n, size_t count) {

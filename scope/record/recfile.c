@@ -122,6 +122,17 @@ static void fields(struct rows *q, int column, const struct ms_rec_field *f, siz
     if (!ms_rec_set(f, n, value, to)) bad(q, "a number is too large");
 }
 
+static void figures(struct rows *q, int column, struct ms_map *to) {
+    uint64_t value[MS_REC_FIGURE_COUNT];
+    const void *bytes = sqlite3_column_blob(q->q, column);
+    size_t len = (size_t)sqlite3_column_bytes(q->q, column);
+    if (sqlite3_column_type(q->q, column) != SQLITE_BLOB || !bytes ||
+        !ms_rec_unpack_numbers(bytes, len, value, MS_REC_FIGURE_COUNT))
+        bad(q, "figures are none");
+    else if (!ms_rec_set(ms_rec_figure, MS_REC_FIGURE_COUNT, value, to))
+        bad(q, "a number is too large");
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 /* A file without a log is read as it is; else with the log's index shared with its recorder, or made here. */
@@ -472,7 +483,9 @@ static void check_map(struct ms_map *m) {
 static int load_looks(struct loading *l) {
     struct order last = {0};
     struct rows q =
-        ask(l->r, "SELECT * FROM look WHERE moment >= ? AND moment <= ? ORDER BY moment DESC, map DESC",
+        ask(l->r,
+            "SELECT moment, map, doubt, figures FROM look WHERE moment >= ? AND moment <= ? ORDER BY moment "
+            "DESC, map DESC",
             l->base, l->moment, l->err);
     while (next(&q)) {
         uint64_t map = in_order(&q, l, &last, true);
@@ -480,7 +493,7 @@ static int load_looks(struct loading *l) {
         if (l->gone[map] >= last.moment) continue;
         l->gone[map] = UINT64_MAX;
         l->map[map].doubt = text_at(&q, l, 2);
-        fields(&q, 3, ms_rec_figure, MS_REC_FIGURE_COUNT, &l->map[map]);
+        figures(&q, 3, &l->map[map]);
         check_map(&l->map[map]);
     }
     return done(&q);

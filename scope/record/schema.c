@@ -27,8 +27,8 @@ const struct ms_rec_table ms_rec_tables[] = {
              "site TEXT" MS_REC_TYPE(COLUMN) KEYED("base, type")},
     {"map", "CREATE TABLE map(base INTEGER, map INTEGER, type INTEGER, name TEXT, holder TEXT, "
             "place INTEGER" MS_REC_IDENTITY(COLUMN) KEYED("base, map")},
-    {"look", "CREATE TABLE look(moment INTEGER, map INTEGER, doubt INTEGER" MS_REC_FIGURES(COLUMN)
-                 KEYED("moment, map")},
+    {"look", "CREATE TABLE look(moment INTEGER, map INTEGER, doubt INTEGER, entries INTEGER, slots INTEGER, "
+             "bytes INTEGER, waste INTEGER, figures BLOB" KEYED("moment, map")},
     {"gone", "CREATE TABLE gone(moment INTEGER, map INTEGER" KEYED("moment, map")},
     {"detail", "CREATE TABLE detail(moment INTEGER, map INTEGER, packed BLOB, PRIMARY KEY(moment, map))"},
     /* For people with sqlite3: the figures of maps with their names, at the moments they changed. */
@@ -36,7 +36,7 @@ const struct ms_rec_table ms_rec_tables[] = {
      "CREATE VIEW history AS SELECT look.moment, datetime(wall_ns / 1000000000, 'unixepoch') AS time, "
      "look.map, "
      "coalesce(map.name, map.holder, type.name || '@' || type.site, type.name) AS label, type.name AS type, "
-     "look.entries, look.slots, look.bytes, look.slots_empty + look.padding + look.slack AS waste FROM look "
+     "look.entries, look.slots, look.bytes, look.waste FROM look "
      "JOIN moment ON moment.moment = look.moment JOIN map ON map.base = moment.base AND map.map = look.map "
      "LEFT JOIN type ON type.base = moment.base AND type.type = map.type"},
 };
@@ -51,7 +51,7 @@ const struct ms_rec_insert ms_rec_insert[MS_REC_ROWS] = {
                          6 + MS_REC_TYPE_COUNT},
     [MS_REC_MAP] = {"INSERT INTO map VALUES(?,?,?,?,?,?" MS_REC_IDENTITY(PARAMETER) ")",
                     6 + MS_REC_IDENTITY_COUNT},
-    [MS_REC_LOOK] = {"INSERT INTO look VALUES(?,?,?" MS_REC_FIGURES(PARAMETER) ")", 3 + MS_REC_FIGURE_COUNT},
+    [MS_REC_LOOK] = {"INSERT INTO look VALUES(?,?,?,?,?,?,?,?)", 8},
     [MS_REC_GONE] = {"INSERT INTO gone VALUES(?,?)", 2},
     [MS_REC_DETAIL] = {"INSERT INTO detail VALUES(?,?,?)", 3},
 };
@@ -92,4 +92,27 @@ bool ms_rec_set(const struct ms_rec_field *f, size_t n, const uint64_t *value, v
         }
     }
     return true;
+}
+
+size_t ms_rec_pack_numbers(const uint64_t *n, size_t count, uint8_t *out) {
+    uint8_t *at = out;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t rest = n[i] + 1;
+        for (; rest > 127; rest >>= 7) *at++ = (uint8_t)(rest | 128);
+        *at++ = (uint8_t)rest;
+    }
+    return (size_t)(at - out);
+}
+
+bool ms_rec_unpack_numbers(const uint8_t *bytes, size_t len, uint64_t *n, size_t count) {
+    const uint8_t *end = bytes + len;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t sum = 0;
+        unsigned shift = 0;
+        for (; bytes<end && * bytes> 127 && shift < 63; shift += 7)
+            sum |= (uint64_t)(*bytes++ & 127) << shift;
+        if (bytes == end || *bytes > 127) return false;
+        n[i] = (sum | (uint64_t)*bytes++ << shift) - 1;
+    }
+    return bytes == end;
 }

@@ -4,7 +4,7 @@
  *   moment      a row a moment: when, how the target was read, totals
  *   library     copies of the library in the target, at each moment
  *   map         a map: number, id, address, type, name, holder ...      what never changes
- *   look        its figures, at each moment they changed                what does
+ *   look        its figures, at each moment they changed                what does; four of them as columns too, for people
  *   gone        the moment since which it is not there
  *   type, text  what maps share: types, and the texts of places and doubts
  *   detail      histograms, counters, events and cells of chosen maps, packed (recdetail.c); NULL: from here on none
@@ -42,7 +42,7 @@
 #include <stddef.h>
 
 #define MS_REC_APPLICATION 0x6d617073 /* "maps" */
-#define MS_REC_VERSION     1
+#define MS_REC_VERSION     2
 
 enum {
     MS_REC_SEGMENT_ROWS = 4096,
@@ -50,7 +50,8 @@ enum {
     MS_REC_RING_PARTS = 8, /* a moment may take this part of a ring */
 };
 
-/* Figures of a map: column, member, the largest value that can be.  Members of 64 bits may be MS_UNKNOWN: NULL. */
+/* Figures of a map: name, member, the largest value that can be.  Members of 64 bits may be MS_UNKNOWN.  A look has them in one
+ * blob, in this order, packed: as columns they would be most of what recording costs. */
 #define MS_REC_FIGURES(F)                                                                                    \
     F(certainty, certainty, MS_DAMAGED)                                                                      \
     F(entries, entries, UINT64_MAX)                                                                          \
@@ -93,6 +94,7 @@ enum {
     F(walk_done, walk_done, UINT64_MAX)                                                                      \
     F(walk_total, walk_total, UINT64_MAX)                                                                    \
     F(grow_at, grow_at, UINT64_MAX)                                                                          \
+    F(grow_likely, grow_likely, UINT64_MAX)                                                                  \
     F(grow_groups, grow_groups, UINT64_MAX)                                                                  \
     F(grow_bytes, grow_bytes, UINT64_MAX)                                                                    \
     F(grow_peak, grow_peak, UINT64_MAX)                                                                      \
@@ -152,6 +154,12 @@ enum {
 /* Members to numbers, and back; false: a number is larger than its field can be. */
 void ms_rec_get(const struct ms_rec_field *f, size_t n, const void *from, uint64_t *value);
 bool ms_rec_set(const struct ms_rec_field *f, size_t n, const uint64_t *value, void *to);
+
+/* Numbers of 7 bits a byte, low ones first, plus one, so that MS_UNKNOWN is a single 0.  out has room for MS_REC_PACKED_MOST bytes
+ * each; returns bytes.  Back: false if they are not just so many. */
+enum { MS_REC_PACKED_MOST = 10 };
+size_t ms_rec_pack_numbers(const uint64_t *n, size_t count, uint8_t *out);
+bool ms_rec_unpack_numbers(const uint8_t *bytes, size_t len, uint64_t *n, size_t count);
 
 /* CREATE TABLE and so on, one a line of sqlite_schema, in this order. */
 struct ms_rec_table {

@@ -1,7 +1,8 @@
 /* doctor.c - the rules as a table, their limits, and how findings come about.
  *
  * Each rule judges each map of the last look; those it finds are put into rows of alike maps by their cost, which is the
- * same clustering that lists use; a row that costs less than the rule's least is dropped.  A map is empty in one way
+ * same clustering that lists use; a row that costs less than the rule's least is dropped.  Places without names, of which
+ * each element of an array has its own, are tried once more, by type.  A map is empty in one way
  * only: of the three rules about that (never-shrunk, near-empty-giant, oversized-hint) one at most finds it.  Otherwise
  * faults of one map are findings of their own, and their costs may overlap: they are never added up.
  */
@@ -84,6 +85,17 @@ static const struct ms_rule rules[MS_RULES] = {
                               MS_NEEDS_HEAP,
                               {BYTES("bytes", 1 * K, "of the maps"),
                                RATIO("fires", 600, "seconds until a timer fires, at least")}},
+    [MS_RULE_HELD_BY_CLOSURE] = {"held-by-closure",
+                                 "is held by nothing but a closure",
+                                 "the function is meant to last, and its map with it: a handler, a memo.",
+                                 MS_NEEDS_HEAP,
+                                 {BYTES("bytes", 1 * M, "of the maps")}},
+    [MS_RULE_TINY_MAPS] = {"tiny-maps",
+                           "are many maps of a few entries each",
+                           "many of them will have more than eight entries soon.",
+                           MS_NEEDS_NOTHING,
+                           {RATIO("entries", 4, "each, at most"), RATIO("maps", 1000, "alike, at least"),
+                            BYTES("bytes", 64 * K, "beyond the entries themselves")}},
     [MS_RULE_CHOSEN_KEYS] =
         {"chosen-keys",
          "has keys that crowd together",
@@ -250,7 +262,8 @@ static void mark_outliers(struct ms_exam *e, const struct like *l, size_t n) {
     size_t from = n;
     if ((double)n < limit[1]) return;
     while (from > 0 && (double)l[from - 1].bytes > limit[0] * (double)usual) from--;
-    if (n - from > n / 20 + 1 || n - from > OUTLIERS_MOST) return; /* so many that they are a kind of their own */
+    if (n - from > n / 20 + 1 || n - from > OUTLIERS_MOST)
+        return; /* so many that they are a kind of their own */
     for (size_t i = from; i < n; i++) e->usual[l[i].map] = usual ? usual : 1, e->alike[l[i].map] = n;
 }
 
@@ -284,14 +297,20 @@ static uint64_t number_of(const struct ms_look *look, const struct ms_map *m) {
     return MS_UNKNOWN;
 }
 
-/* Sick maps, whose waste is what the fault costs, as findings. */
-static void add_findings(struct ms_exam *e, struct ms_map *sick, size_t n, struct ms_diagnosis *out) {
+/* Sick maps, sorted, whose waste is what the fault costs: those alike by `by` that cost enough together are findings.  The others
+ * go to rest, if it is not NULL; returns how many. */
+static size_t add_alike(struct ms_exam *e, const struct ms_map *sick, size_t n, enum ms_by by,
+                        struct ms_map *rest, struct ms_diagnosis *out) {
     struct ms_clusters c;
     struct ms_error ignored;
-    if (ms_view_sort(sick, n, "waste", &ignored)) return;
-    if (ms_view_clusters(sick, n, MS_BY_PLACE, false, "waste", 0, &c, &ignored)) return;
+    size_t left = 0;
+    bool told = false;
+    if (ms_view_clusters(sick, n, by, rest != NULL, "waste", 0, &c, &ignored)) return 0;
     for (size_t i = 0; i < c.rows; i++) {
-        if (c.row[i].waste < ms_rule_least(e)) continue;
+        if (c.cluster[i].depth == 0)
+            told = c.row[i].waste >= ms_rule_least(e) && c.cluster[i].maps >= ms_rule_fewest(e);
+        if (!told && rest && c.cluster[i].maps == 1) rest[left++] = c.row[i], rest[left - 1].name = NULL;
+        if (!told || c.cluster[i].depth) continue;
         struct ms_finding *f = add(out);
         f->rule = e->rule;
         f->maps = c.cluster[i].maps;
@@ -304,6 +323,24 @@ static void add_findings(struct ms_exam *e, struct ms_map *sick, size_t n, struc
         f->fix = ms_rule_fix(f->rule, m, f->fix_go);
     }
     ms_view_clusters_free(&c);
+    return left;
+}
+
+/* A path of offsets names no field: each element of an array has a path of its own. */
+static bool is_unnamed(const struct ms_map *m) { return m->place && strstr(m->place, "?+0x"); }
+
+/* By place; those whose places have no names, by type. */
+static void add_findings(struct ms_exam *e, struct ms_map *sick, size_t n, struct ms_diagnosis *out) {
+    struct ms_error ignored;
+    struct ms_map *rest = ms_alloc((n + 1) * sizeof *rest);
+    if (ms_view_sort(sick, n, "waste", &ignored) == MS_OK) {
+        size_t left = add_alike(e, sick, n, MS_BY_PLACE, rest, out), typed = 0;
+        for (size_t i = 0; i < left; i++)
+            if (rest[i].type && is_unnamed(&rest[i])) rest[typed++] = rest[i];
+        if (typed && ms_view_sort(rest, typed, "waste", &ignored) == MS_OK)
+            add_alike(e, rest, typed, MS_BY_TYPE, NULL, out);
+    }
+    free(rest);
 }
 
 static void examine_maps(struct ms_exam *e, struct ms_diagnosis *out) {

@@ -24,6 +24,8 @@ enum ms_rule_number {
     MS_RULE_GROWING_UNBOUNDED,
     MS_RULE_LIKE_MAPS_OUTLIER,
     MS_RULE_HELD_BY_LEAK,
+    MS_RULE_HELD_BY_CLOSURE,
+    MS_RULE_TINY_MAPS,
     MS_RULE_CHOSEN_KEYS,
     MS_RULE_LAZYFREE_HIDDEN,
     MS_RULE_THP_HELD,
@@ -128,6 +130,8 @@ struct ms_exam {
 uint64_t ms_rule_judge(const struct ms_exam *e, size_t map);
 /* The least bytes that maps alike must cost together to be told. */
 uint64_t ms_rule_least(const struct ms_exam *e);
+/* And how many they must be. */
+uint64_t ms_rule_fewest(const struct ms_exam *e);
 /* Name, evidence and figures of the finding, whose rule, worst, maps and cost are known. */
 void ms_rule_tell(const struct ms_exam *e, struct ms_finding *f);
 /* Of the looks, by map; d NULL: no rules will be asked. */

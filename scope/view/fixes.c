@@ -79,8 +79,9 @@ static bool is_integer(const struct ms_type *t) {
 static char *other_layout(const struct ms_map *m, bool go) {
     const struct ms_type *t = m->type;
     if (go && t->value_size == 0)
-        return ms_asprintf("list := []%s{} // while they are few: slices.Contains; a value without bytes is given some",
-                           known(t->key, "K"));
+        return ms_asprintf(
+            "list := []%s{} // while they are few: slices.Contains; a value without bytes is given some",
+            known(t->key, "K"));
     if (go && is_integer(t))
         return ms_asprintf("m := make(map[%s][8]%s) // keys that are neighbours share a slot\n"
                            "row := m[k>>3]\nrow[k&7] = v\nm[k>>3] = row",
@@ -135,6 +136,26 @@ static char *let_end(const struct ms_map *m) {
         "select {\ncase result <- v:\ncase <-ctx.Done(): // or it hears that nobody waits\n}");
 }
 
+static char *let_go(void) {
+    return ms_strdup("cancel := register(func() { ... }) // who registers a function takes it back,\n"
+                     "defer cancel()                     // or lets it capture a key, not the map");
+}
+
+/* A map is worth its header from nine entries on. */
+static char *as_list(const struct ms_map *m, bool go) {
+    const struct ms_type *t = m->type;
+    const char *key = known(t ? t->key : NULL, "K"), *value = known(t ? t->value : NULL, "V");
+    if (go && t && t->value_size == 0)
+        return ms_asprintf("type list []%s // a set: slices.Contains, until there are more than eight", key);
+    if (go)
+        return ms_asprintf(
+            "type list []struct {\n\tk %s\n\tv %s\n} // searched from its start, until there are more than "
+            "eight",
+            key, value);
+    return ms_strdup(
+        "struct entry { K k; V v; } *list; /* searched from its start, until there are more than eight */");
+}
+
 static char *strict_hash(void) {
     return ms_strdup("config.hash = NULL, config.eq = NULL; /* the library's own, under a secret seed */\n"
                      "config.hashing = GOMAP_HASHING_STRICT; /* if keys come from outside */");
@@ -165,6 +186,8 @@ char *ms_rule_fix(enum ms_rule_number rule, const struct ms_map *m, bool go) {
     case MS_RULE_GROWING_UNBOUNDED: return bound(go);
     case MS_RULE_LIKE_MAPS_OUTLIER: return split(go);
     case MS_RULE_HELD_BY_LEAK: return let_end(m);
+    case MS_RULE_HELD_BY_CLOSURE: return let_go();
+    case MS_RULE_TINY_MAPS: return as_list(m, go);
     case MS_RULE_CHOSEN_KEYS: return strict_hash();
     case MS_RULE_LAZYFREE_HIDDEN: return give_back(go);
     case MS_RULE_THP_HELD: return small_pages(go);

@@ -21,14 +21,20 @@ static double limit_of(const struct ms_exam *e, enum ms_rule_number rule, int i)
     return e->d->limit[rule][i];
 }
 
+static uint64_t whole(double v) { return v < 1e18 ? (uint64_t)v : UINT64_MAX; }
+
 uint64_t ms_rule_least(const struct ms_exam *e) {
     const struct ms_rule *r = ms_rule_at(e->rule);
     for (int i = 0; i < MS_RULE_LIMITS && r->limit[i].name; i++)
         if (strcmp(r->limit[i].name, "bytes") == 0) {
             double v = limits(e)[i];
-            return v < 1 ? 1 : v < 1e18 ? (uint64_t)v : UINT64_MAX;
+            return v < 1 ? 1 : whole(v);
         }
     return 1;
+}
+
+uint64_t ms_rule_fewest(const struct ms_exam *e) {
+    return e->rule == MS_RULE_TINY_MAPS ? whole(limits(e)[1]) : 1;
 }
 
 /* ---- emptiness --------------------------------------------------------------------------------- */
@@ -285,6 +291,38 @@ static void tell_leak(const struct ms_map *m, struct ms_finding *f) {
                     (ull)m->leaked_by, (ull)m->entries);
 }
 
+static uint64_t judge_closure(const struct ms_map *m) {
+    return m->captured && !m->leaked_by && !m->timer_ns ? m->bytes : 0;
+}
+
+static void tell_closure(const struct ms_map *m, struct ms_finding *f) {
+    figure(f, "entries", m->entries);
+    f->evidence = ms_asprintf(
+        "no variable, field or frame leads to the map, only what functions in the heap have captured; "
+        "%llu entries",
+        (ull)m->entries);
+}
+
+/* ---- many that are small ------------------------------------------------------------------------- */
+
+/* Beyond what a list of the same entries takes. */
+static uint64_t judge_tiny(const struct ms_exam *e, const struct ms_map *m) {
+    if (!m->type || (double)m->entries > limits(e)[0] || emptiness(e, m) != MS_RULES) return 0;
+    uint64_t list = ms_mul(m->entries, m->type->slot_payload);
+    return m->bytes > list ? m->bytes - list : 0;
+}
+
+static void tell_tiny(const struct ms_exam *e, const struct ms_map *m, struct ms_finding *f) {
+    uint64_t most = whole(limits(e)[0]);
+    figure(f, "maps", f->maps);
+    figure(f, "entries_most", most);
+    figure(f, "bytes", m->bytes);
+    figure(f, "entry_bytes", m->type->slot_payload);
+    f->evidence =
+        ms_asprintf("%llu maps with %llu entr%s at most, of %u bytes each; a map of them takes %llu bytes",
+                    (ull)f->maps, (ull)most, most == 1 ? "y" : "ies", m->type->slot_payload, (ull)m->bytes);
+}
+
 static uint64_t judge_keys(const struct ms_exam *e, const struct ms_map *m) {
     if (m->stashed == MS_UNKNOWN || (double)m->alarms < limits(e)[0]) return 0;
     uint64_t bytes = ms_add(m->part[MS_PART_OVERFLOW], m->part[MS_PART_STASH]);
@@ -316,6 +354,8 @@ uint64_t ms_rule_judge(const struct ms_exam *e, size_t i) {
     case MS_RULE_GROWING_UNBOUNDED: return judge_growing(e, m);
     case MS_RULE_LIKE_MAPS_OUTLIER: return judge_outlier(e, i);
     case MS_RULE_HELD_BY_LEAK: return judge_leak(e, m);
+    case MS_RULE_HELD_BY_CLOSURE: return judge_closure(m);
+    case MS_RULE_TINY_MAPS: return judge_tiny(e, m);
     case MS_RULE_CHOSEN_KEYS: return judge_keys(e, m);
     case MS_RULE_LAZYFREE_HIDDEN:
     case MS_RULE_THP_HELD:
@@ -337,6 +377,8 @@ void ms_rule_tell(const struct ms_exam *e, struct ms_finding *f) {
     case MS_RULE_GROWING_UNBOUNDED: tell_growing(e, m, f); break;
     case MS_RULE_LIKE_MAPS_OUTLIER: tell_outlier(e, m, f); break;
     case MS_RULE_HELD_BY_LEAK: tell_leak(m, f); break;
+    case MS_RULE_HELD_BY_CLOSURE: tell_closure(m, f); break;
+    case MS_RULE_TINY_MAPS: tell_tiny(e, m, f); break;
     case MS_RULE_CHOSEN_KEYS: tell_keys(m, f); break;
     case MS_RULE_LAZYFREE_HIDDEN:
     case MS_RULE_THP_HELD:

@@ -8,15 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-void ms_timeline_add(struct ms_timeline *t, const struct ms_event *e, char *text) {
+void ms_timeline_add(struct ms_timeline *t, const struct ms_event *e, const struct ms_sight *sight, char *text) {
     MS_ROOM(t->moment, t->moments, t->room);
-    t->moment[t->moments++] = (struct ms_moment){.event = e, .text = text, .ns = MS_UNKNOWN};
+    t->moment[t->moments++] = (struct ms_moment){.event = e, .sight = sight, .text = text, .ns = MS_UNKNOWN};
 }
 
 void ms_timeline_free(struct ms_timeline *t) {
     for (size_t i = 0; i < t->moments; i++) free(t->moment[i].text);
     free(t->moment);
     *t = (struct ms_timeline){.moments = 0};
+}
+
+const struct ms_frame *ms_sight_site(const struct ms_sight *sight) {
+    for (size_t i = 0; sight && i < sight->frames; i++)
+        if (!sight->frame[i]->inner && sight->frame[i]->function) return sight->frame[i];
+    return NULL;
+}
+
+uint64_t ms_timeline_wall(const struct ms_timeline *t, const struct ms_snapshot *s, const struct ms_event *e) {
+    if (t->traced) return e->time_ns + t->wall_minus_mono_ns;
+    return e->copy < s->copies ? e->time_ns + s->copy[e->copy].wall_minus_mono_ns : MS_UNKNOWN;
 }
 
 static int by_time(const void *a, const void *b) {
@@ -34,6 +45,12 @@ static int by_id(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
+void ms_timeline_id(const struct ms_timeline *t, const struct ms_event *e, char *buf) {
+    struct ms_map key = {.id = e->map_id, .addr = e->map_id, .copy = e->copy};
+    if (t->of_go) key.kind = MS_KIND_GO_SWISS; /* of whatever kind: its id is its address */
+    ms_map_id(&key, buf);
+}
+
 static void name_maps(struct ms_timeline *t, const struct ms_snapshot *s) {
     const struct ms_map **all = ms_alloc((s->maps + 1) * sizeof *all);
     for (size_t i = 0; i < s->maps; i++) all[i] = &s->map[i];
@@ -44,7 +61,7 @@ static void name_maps(struct ms_timeline *t, const struct ms_snapshot *s) {
         if (!m->event->map_id) continue;
         const struct ms_map *const *found = s->maps ? bsearch(&at, all, s->maps, sizeof *all, by_id) : NULL;
         if (found) m->map = *found;
-        ms_map_id(&key, m->id);
+        ms_timeline_id(t, m->event, m->id);
     }
     free(all);
 }

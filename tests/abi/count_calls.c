@@ -4,6 +4,7 @@
  * from here and not from the system, so that two runs do the same to the last instruction.
  */
 #define _GNU_SOURCE
+#include <gomap/observe.h>
 #include <gomap/typed.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ COUNTED counted_typed_misses(const gomap *m);
 COUNTED counted_hits(const gomap *m);
 COUNTED counted_misses(const gomap *m);
 COUNTED counted_inserts(gomap *m);
+COUNTED counted_typed_puts(gomap *m);
+COUNTED counted_typed_puts_rare(gomap *m);
+COUNTED counted_typed_puts_hooked(gomap *m);
+COUNTED counted_typed_hits_hooked(const gomap *m);
+COUNTED counted_puts(gomap *m);
+COUNTED counted_puts_hooked(gomap *m);
 
 COUNTED counted_typed_hits(const gomap *m) {
     uint64_t found = 0;
@@ -62,6 +69,41 @@ COUNTED counted_inserts(gomap *m) {
     return failed;
 }
 
+/* The same loops with hooks and without; what the comment says keeps compilers from making one function of them. */
+#define OVER_ALL(name, map, what)                                                                            \
+    COUNTED name(map m) {                                                                                    \
+        uint64_t n = 0;                                                                                      \
+        __asm__ volatile("# " #name);                                                                        \
+        for (uint64_t k = 0; k < ENTRIES; k++) n += (what);                                                  \
+        return n;                                                                                            \
+    }
+OVER_ALL(counted_typed_puts, gomap *, u64map_put(m, k, k) == GOMAP_OK)
+OVER_ALL(counted_typed_puts_rare, gomap *, u64map_put(m, k, k) == GOMAP_OK)
+OVER_ALL(counted_typed_puts_hooked, gomap *, u64map_put(m, k, k) == GOMAP_OK)
+OVER_ALL(counted_typed_hits_hooked, const gomap *, u64map_get(m, k) != NULL)
+OVER_ALL(counted_puts, gomap *, gomap_put(m, &k, &k) == GOMAP_OK)
+OVER_ALL(counted_puts_hooked, gomap *, gomap_put(m, &k, &k) == GOMAP_OK)
+
+static void empty_put(const gomap *m, const void *key, void *value, bool is_new, void *ctx) {
+    (void)m, (void)key, (void)value, (void)is_new, (void)ctx;
+}
+static void empty_grow(const gomap *m, uint64_t from, uint64_t to, bool done, void *ctx) {
+    (void)m, (void)from, (void)to, (void)done, (void)ctx;
+}
+
+/* Hooks of what is rare, then of every put. */
+static bool with_hooks(gomap *m) {
+    gomap_hooks h = {.size = sizeof h, .on_grow = empty_grow};
+    uint64_t n = counted_typed_puts(m) + counted_puts(m);
+    gomap_err err = gomap_set_hooks(m, &h);
+    if (err) return err == GOMAP_ENOENT; /* a library without */
+    n += counted_typed_puts_rare(m);
+    h.on_put = empty_put;
+    if (gomap_set_hooks(m, &h)) return false;
+    n += counted_typed_puts_hooked(m) + counted_puts_hooked(m) + counted_typed_hits_hooked(m);
+    return n == 6 * ENTRIES;
+}
+
 int main(int argc, char **argv) {
     gomap *m;
     gomap_config c = GOMAP_CONFIG(0, 0);
@@ -70,6 +112,7 @@ int main(int argc, char **argv) {
     if (counted_inserts(m)) return 1;
     if (counted_typed_hits(m) != LOOKUPS || counted_hits(m) != LOOKUPS) return 1;
     if (counted_typed_misses(m) || counted_misses(m)) return 1;
+    if (!with_hooks(m)) return 1;
     gomap_stats s = {.size = sizeof s};
     if (gomap_get_stats(m, &s)) return 1;
     /* what the counts are per, and what observation costs in memory */

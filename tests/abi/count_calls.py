@@ -7,6 +7,8 @@ switched off, as it is by default, and with all of it on, and compares (in long 
   lookups  exactly the same number of instructions: on or off, a lookup executes none for observation
   inserts  the registry and the flight recorder, which are always there, stay below EVENTS_MAX of them
   bytes    a map takes as many whether it is observed or not
+  hooks    typed lookups of a map with hooks, and typed puts of one with hooks of what is rare, execute as many as ever;
+           an empty hook of every put stays below HOOK_MAX
 
 TAP; exit code 77 with a reason where valgrind is missing.
 """
@@ -20,6 +22,7 @@ import tempfile
 OFF, USUAL, ALL = "registry:0", "registry:1", "registry:1,log:1,backtrace_above:1"
 LOOKUPS = ["counted_typed_hits", "counted_typed_misses", "counted_hits", "counted_misses"]
 EVENTS_MAX = 0.002  # of the instructions of 20000 inserts into a new map; 0.0001 when this was set
+HOOK_MAX = 130      # instructions of a put with an empty hook above one without; 94 when this was set
 LOOKUP_MAX = 250    # instructions a lookup, the loop around it included; 43 to 169 when this was set
 COST = re.compile(r"^\s*([\d,]+)\s.*?:(\w+)(?: \[.*\])?$")
 
@@ -60,10 +63,20 @@ def main():
         failed += not ok
         print("%sok %d - %s\n#   %s" % ("" if ok else "not ", n, what, note))
 
+    def hooks(cost, hashing, entries):
+        for plain, other in (("counted_typed_hits", "counted_typed_hits_hooked"),
+                             ("counted_typed_puts", "counted_typed_puts_rare")):
+            point(cost[plain] == cost[other], "%s: no hook adds an instruction to %s" % (hashing, plain),
+                  "%d and %d" % (cost[plain], cost[other]))
+        each = (cost["counted_puts_hooked"] - cost["counted_puts"]) / entries
+        point(0 < each <= HOOK_MAX, "%s: an empty hook is cheap" % hashing, "%.1f instructions, at most %d" % (each, HOOK_MAX))
+
     hashes = ("auto", "portable") if os.environ.get("GOMAP_TEST_LONG", "0") not in ("", "0") else ("auto",)
-    print("1..%d" % (len(hashes) * (2 * len(LOOKUPS) + 3)))
     for hashing in hashes:
         (off, off_out), (usual, usual_out), (full, _) = [count(program, conf, hashing) for conf in (OFF, USUAL, ALL)]
+        hooked = "counted_puts_hooked" in off  # not in a library built without
+        if not n:
+            print("1..%d" % (len(hashes) * (2 * len(LOOKUPS) + 3 + 3 * hooked)))
         per = dict(re.findall(r"(\w+)=(\d+)", off_out))
         for f in LOOKUPS:
             said = "%s: off %d, usual %d, all on %d" % (f, off[f], usual[f], full[f])
@@ -77,6 +90,8 @@ def main():
         # the count does see observation where there is some
         point(full["counted_inserts"] > inserts, "%s: log lines and a backtrace are seen in the count" % hashing,
               "%d against %d" % (full["counted_inserts"], inserts))
+        if hooked:
+            hooks(off, hashing, int(per["entries"]))
         point(off_out == usual_out, "%s: a map takes as many bytes with and without" % hashing, usual_out.strip())
     sys.exit(1 if failed else 0)
 

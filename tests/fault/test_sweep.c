@@ -10,6 +10,8 @@
  */
 #include "../flavours.h"
 
+#include "gomap/observe.h"
+
 #include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -54,6 +56,7 @@ struct state {
     uint64_t entries; /* put, keys 0 .. */
     uint64_t left;    /* then deleted down to so many, if less */
     int until_walk;   /* GOMAP_WALK_*: go on until one runs */
+    bool hooked;      /* hooks count its entries */
 };
 static const struct state states[] = {
     {"empty", "u64", 0, 0, 0},
@@ -78,6 +81,8 @@ static const struct state states[] = {
     {"own allocator growing", "own-alloc", 1000, 1000, GOMAP_WALK_GROW},
     {"own allocator strings", "own-alloc-string", 300, 300, 0},
     {"memory mode", "memory", 1000, 1000, GOMAP_WALK_GROW},
+    {"hooks, growing", "u64", 3000, 3000, GOMAP_WALK_GROW, true},
+    {"hooks, strings in a stash", "hash-constant-string", 160, 160, 0, true},
 };
 enum { STATES = sizeof states / sizeof *states, NEW_KEY = 15000, MANY = 80, MOST_POINTS = 5000 };
 
@@ -90,7 +95,30 @@ struct run {
     /* set by the call */
     struct t_sum want; /* contents if it succeeds */
     gomap_err err;
+    uint64_t heard; /* entries, by what hooks hear */
+    bool hooked;
 };
+
+static void hear_put(const gomap *m, const void *key, void *value, bool is_new, void *ctx) {
+    (void)m, (void)key, (void)value;
+    *(uint64_t *)ctx += is_new;
+}
+static void hear_delete(const gomap *m, const void *key, void *value, void *ctx) {
+    (void)m, (void)key, (void)value;
+    --*(uint64_t *)ctx;
+}
+static void hear_clear(const gomap *m, uint64_t entries, gomap_clear_how how, void *ctx) {
+    (void)m, (void)how;
+    *(uint64_t *)ctx -= entries;
+}
+
+static void listen(struct run *r) {
+    gomap_hooks h = {.size = sizeof h, .on_put = hear_put, .on_delete = hear_delete, .on_clear = hear_clear, .ctx = &r->heard};
+    r->heard = gomap_len(r->m);
+    gomap_err err = gomap_set_hooks(r->m, &h);
+    assert_true(err == GOMAP_OK || err == GOMAP_ENOENT); /* a library without */
+    r->hooked = err == GOMAP_OK;
+}
 
 static void build(struct run *r, const struct state *s) {
     memset(r, 0, sizeof *r);
@@ -105,6 +133,7 @@ static void build(struct run *r, const struct state *s) {
         assert_true(tf_del(r->m, r->f, --k));
     if (s->until_walk == GOMAP_WALK_SHRINK)
         while (k > 1 && t_stats(r->m).walk != GOMAP_WALK_SHRINK) assert_true(tf_del(r->m, r->f, --k));
+    if (s->hooked) listen(r);
     r->before = tf_sum(r->m, r->f);
     gomap_iter_init(&r->it, r->m);
     gomap_iter_next(&r->it);
@@ -299,10 +328,11 @@ static void check(struct run *r, const struct state *s, const struct call *c, ui
     char why[200] = "";
     int broken = gomap_verify(r->m, why, sizeof why);
     struct t_sum got = tf_sum(r->m, r->f), *want = r->err ? &r->before : &r->want;
-    if (!broken && got.n == want->n && got.sum == want->sum && (!r->err || r->err == GOMAP_ENOMEM)) return;
+    bool heard = !r->hooked || r->heard == got.n;
+    if (!broken && heard && got.n == want->n && got.sum == want->sum && (!r->err || r->err == GOMAP_ENOMEM)) return;
     FOUND("%s / %s, request %lu: error %d, %s, %lu entries instead of %lu%s\n", s->name, c->name,
           (unsigned long)at, r->err, why, (unsigned long)got.n, (unsigned long)want->n,
-          got.n == want->n ? ", contents differ" : "");
+          !heard ? ", hooks heard otherwise" : got.n == want->n ? ", contents differ" : "");
 }
 
 /* Returns how often the injector fired: 0 means that the call made fewer than `at` requests. */

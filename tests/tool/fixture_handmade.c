@@ -27,6 +27,7 @@ static struct all {
     struct gomap_side side[3]; /* 0: of the stash */
     struct gomap_desc desc;
     struct gomap_event ring[GOMAP_RING_EVENTS];
+    struct gomap_more more;
     _Alignas(64) uint8_t node[256], small[16 + CAP * SLOT], stash_table[16 + CAP * SLOT], block[2][8192];
 } now, good;
 
@@ -121,6 +122,7 @@ static void make(void) {
     now.chunk[1].base = GOMAP_CHUNK_ENTRIES;
     now.ring[0] =
         (struct gomap_event){.ticket = 1, .time_ns = 1, .map_id = now.map[1].id, .kind = GOMAP_EV_NEW};
+    now.more.size = sizeof now.more;
     gomap_inspect_root_1 = (struct gomap_root){.magic = GOMAP_INSPECT_MAGIC,
                                                .version = GOMAP_INSPECT_VERSION,
                                                .size = sizeof(struct gomap_root),
@@ -133,6 +135,7 @@ static void make(void) {
                                                .event_size = sizeof(struct gomap_event),
                                                .chunk_entries = GOMAP_CHUNK_ENTRIES,
                                                .pid_started = 1,
+                                               .more = (int32_t)((intptr_t)&now.more - (intptr_t)&gomap_inspect_root_1),
                                                .self = (uintptr_t)&gomap_inspect_root_1,
                                                .chunks = now.chunk,
                                                .descs = &now.desc,
@@ -161,6 +164,7 @@ static void *part(const char *name, size_t *size) {
                  {"stash", &now.stash, sizeof(struct gomap)},
                  {"stashside", &now.side[0], sizeof(struct gomap_side)},
                  {"ring", now.ring, sizeof now.ring[0]},
+                 {"more", &now.more, sizeof now.more},
                  {"links", now.map[1].links, 16},
                  {"meta", now.block[0], 64}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

@@ -195,6 +195,45 @@ static void test_claimed_entry(void **state) {
     reset();
 }
 
+/* Durations are only told of a struct that is there; whatever it says, a map is shown. */
+static void test_durations_that_lie(void **state) {
+    (void)state;
+    static const uint32_t more[] = {1, 64, INT32_MAX, 0x80000000u, UINT32_MAX};
+    struct tk_result r;
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        poke("root", offsetof(struct gomap_root, more), 4, more[i]);
+        TK_RUN(&r, "show", t.id, "handmade");
+        TK_CODE(&r, 0);
+        tk_result_free(&r);
+        reset();
+    }
+    const size_t times = offsetof(struct gomap_more, times), slow = offsetof(struct gomap_more, slow);
+    for (size_t at = 0; at < sizeof(struct gomap_times); at += 8) poke("more", times + at, 8, UINT64_MAX);
+    poke("more", offsetof(struct gomap_more, callers), 8, UINT64_MAX - 100);
+    poke("more", offsetof(struct gomap_more, callers_room), 4, UINT32_MAX);
+    for (size_t i = 0; i < GOMAP_TIMES * GOMAP_SLOWEST; i++) {
+        size_t at = slow + i * sizeof(struct gomap_slow);
+        poke("more", at + offsetof(struct gomap_slow, ns), 8, UINT64_MAX - i);
+        poke("more", at + offsetof(struct gomap_slow, map_id), 8, UINT64_C(1) << 32 | 2);
+        poke("more", at + offsetof(struct gomap_slow, time_ns), 8, UINT64_MAX);
+        poke("more", at + offsetof(struct gomap_slow, stack), 4, i % 2 ? 5 : UINT32_MAX);
+    }
+    json_t *doc = TK_JSON("show", t.id, "handmade");
+    assert_int_equal(json_array_size(tk_at(doc, "maps.0.durations.longest")), GOMAP_TIMES * GOMAP_SLOWEST);
+    assert_int_equal(json_array_size(tk_at(doc, "maps.0.durations.longest.0.stack")), 0);
+    json_decref(doc);
+    TK_RUN(&r, "show", t.id, "handmade");
+    TK_CODE(&r, 0);
+    assert_non_null(strstr(r.out, "durations"));
+    tk_result_free(&r);
+    poke("more", offsetof(struct gomap_more, size), 4, 16); /* an older library: as if it were not there */
+    TK_RUN(&r, "show", t.id, "handmade");
+    TK_CODE(&r, 0);
+    assert_null(strstr(r.out, "durations"));
+    tk_result_free(&r);
+    reset();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(test_undamaged, start),
     cmocka_unit_test(test_foreign_layouts),
@@ -203,6 +242,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_circles),
     cmocka_unit_test(test_never_at_rest),
     cmocka_unit_test(test_claimed_entry),
+    cmocka_unit_test(test_durations_that_lie),
     cmocka_unit_test_teardown(test_undamaged, end),
 };
 TK_MAIN("damage", tests)

@@ -91,6 +91,10 @@ static const struct {
      {"well set-as-bool", "well set-as-bool classic", "main.WellSet", NULL},
      16384},
     {"chosen-keys", {"ill chosen-keys"}, {"well chosen-keys"}, 1000},
+    {"held-by-closure",
+     {NULL, NULL, "main.callbacks[0]{m}", "main.callbacks[0]{m}"},
+     {NULL, NULL, "main.WellCaptured", "main.WellCaptured"},
+     1000000},
 };
 
 static void test_each_rule_finds_the_ill_and_not_the_well(void **state) {
@@ -164,7 +168,7 @@ static void test_a_leak_is_what_nothing_can_wake(void **state) {
     size_t i;
     json_t *f;
     bool timer = false, goroutine = false;
-    assert_int_equal(findings_of(first, "held-by-leak"), of_go() ? 2 : 0); /* and not the two that are well */
+    assert_int_equal(findings_of(first, "held-by-leak"), of_go() ? 2 : 0); /* and not the well ones */
     json_array_foreach(tk_at(first, "findings"), i, f) {
         if (strcmp(tk_text(f, "rule"), "held-by-leak") != 0) continue;
         if (tk_number(f, "figures.entries") == 20000) {
@@ -178,6 +182,24 @@ static void test_a_leak_is_what_nothing_can_wake(void **state) {
     }
     assert_int_equal(timer, of_go());
     assert_int_equal(goroutine, of_go());
+}
+
+static void test_many_maps_for_one_entry_each_are_told_together(void **state) {
+    (void)state;
+    const json_t *f = finding(first, "tiny-maps", "main.IllTiny.tags");
+    assert_int_equal(findings_of(first, "tiny-maps"), of_go()); /* and not the 2000 with six entries */
+    if (!of_go()) return;
+    assert_non_null(f);
+    assert_int_equal(tk_number(f, "maps"), 2000);
+    assert_in_range(tk_number(f, "cost_bytes"), 2000 * 48, 2000 * 240);
+    struct tk_result r;
+    TK_RUN(&r, "doctor", t.id, "--rule", "tiny-maps", "--set", "tiny-maps.maps=2001");
+    TK_CODE(&r, 0);
+    tk_result_free(&r);
+    TK_RUN(&r, "doctor", t.id, "--rule", "tiny-maps", "--set", "tiny-maps.entries=6");
+    TK_CODE(&r, 1);
+    assert_non_null(strstr(r.out, "main.WellTiny.tags"));
+    tk_result_free(&r);
 }
 
 /* ---- what changes ----------------------------------------------------------------------------------- */
@@ -282,7 +304,7 @@ static void test_the_page_has_a_section_for_each_rule(void **state) {
         assert_non_null(strstr(page, head));
         n++;
     }
-    assert_int_equal(n, 13);
+    assert_int_equal(n, 15);
     free(page);
 }
 
@@ -345,6 +367,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_a_rebuild_frees_is_the_cost_of_emptiness),
     cmocka_unit_test(test_one_of_many_alike_is_out_of_line),
     cmocka_unit_test(test_a_leak_is_what_nothing_can_wake),
+    cmocka_unit_test(test_many_maps_for_one_entry_each_are_told_together),
     cmocka_unit_test(test_every_finding_has_all_that_a_finding_has),
     cmocka_unit_test(test_the_page_has_a_section_for_each_rule),
     cmocka_unit_test(test_limits_can_be_set),

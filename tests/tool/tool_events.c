@@ -169,6 +169,51 @@ static void test_follow(void **state) {
     json_decref(doc);
 }
 
+/* The next line of -o jsonl; NULL: there is none. */
+static json_t *next_line(FILE *f) {
+    char *line = NULL;
+    size_t room = 0;
+    json_t *one = getline(&line, &room, f) > 0 ? json_loads(line, 0, NULL) : NULL;
+    free(line);
+    return one;
+}
+
+/* By probes: each event comes, where the ring forgets. */
+static void test_probes(void **state) {
+    (void)state;
+    enum { NOTES = 9000 };
+    int out, err;
+    char line[1024] = "";
+    pid_t pid = tk_spawn(&(struct tk_how){0}, (const char *const[]){"events", t.id, "--probes", "-o", "jsonl", NULL}, &out, &err);
+    FILE *f = fdopen(out, "r");
+    json_t *one = next_line(f), *events = json_array();
+    if (!one) {
+        assert_true(read(err, line, sizeof line - 1) > 0 && (strstr(line, "CAP_BPF") || strstr(line, "built without")));
+        TK_SKIP("no probes here: %s", line);
+    }
+    close(err);
+    json_decref(one);
+    uint64_t grows = strtoull(tk_ask(&t, "grow 200000"), NULL, 10), shrinks = strtoull(tk_ask(&t, "shrink"), NULL, 10);
+    uint64_t thread = strtoull(tk_ask(&t, "regions"), NULL, 10);
+    tk_ask(&t, "flood %d", NOTES);
+    kill(pid, SIGINT);
+    for (one = next_line(f); one && strcmp(tk_text(one, "line"), "event") == 0; one = next_line(f))
+        json_array_append_new(events, one);
+    assert_non_null(one);
+    json_t *doc = json_pack("{so}", "events", events);
+    printf("# %" PRIu64 " probes, %" PRIu64 " hits, %" PRIu64 " ns each\n", tk_number(one, "probes"), tk_number(one, "hits"),
+           tk_number(one, "hit_ns"));
+    assert_int_equal(tk_number(one, "lost"), 0);
+    assert_int_equal(count(doc, "grow_done", NULL), grows);
+    assert_int_equal(count(doc, "shrink_done", NULL), shrinks);
+    assert_in_range(count(doc, "note", NULL), NOTES, NOTES + 10);
+    assert_int_equal(tk_number(find(doc, "note", "batch"), "b"), 42);
+    assert_int_equal(tk_number(find(doc, "region_begin", "load"), "thread"), thread);
+    fclose(f);
+    json_decref(one);
+    json_decref(doc);
+}
+
 static void test_core(void **state) {
     (void)state;
     struct tk_core core;
@@ -198,7 +243,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_maps, start, end),  cmocka_unit_test_setup_teardown(test_program, start, end),
         cmocka_unit_test_setup_teardown(test_trace, start, end), cmocka_unit_test_setup_teardown(test_table, start, end),
-        cmocka_unit_test_setup_teardown(test_follow, start, end), cmocka_unit_test(test_core),
+        cmocka_unit_test_setup_teardown(test_follow, start, end), cmocka_unit_test_setup_teardown(test_probes, start, end),
+        cmocka_unit_test(test_core),
     };
     return tk_main(argc, argv, "events", tests, sizeof tests / sizeof *tests);
 }

@@ -614,11 +614,11 @@ static void test_foreign_tables_are_refused(void **state) {
                                       "UNION ALL SELECT i + 1 FROM n) SELECT * FROM n",
                                       "DROP TABLE map",
                                       "ALTER TABLE look ADD COLUMN more",
-                                      "PRAGMA user_version = 2",
+                                      "PRAGMA user_version = 3",
                                       "PRAGMA application_id = 0",
                                       "DELETE FROM moment"};
     static const char *const says[] = {"tables",    "tables",       "tables",
-                                       "version 2", "no recording", "no moment"};
+                                       "version 3", "no recording", "no moment"};
     struct history h;
     struct ms_error err = {""};
     size_t len;

@@ -6,6 +6,9 @@
 // each, half pages of bytes, and THREADS threads that wait.  When all is made it prints "ready" and answers lines:
 //
 //	work   one unit of work (lookups, inserts and deletes, always as many and the same mix): its processor time, ns
+//	huge   have the kernel put its memory into huge pages: MiB of it that are, 0 if the kernel cannot
+//	move N from now on N times a millisecond, or if N is 0 without rest, two maps trade places: the only pointers to them
+//	moved  no more: how many times they did
 //	watch  from now on a thread does nothing but read the clock
 //	gap    the longest time between two of its readings since "watch", ns: what stopped it, the machine or mapscope
 package main
@@ -16,6 +19,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +40,8 @@ type program struct {
 	pages    [][]byte
 	universe uint64
 	state    uint64
+	moving   atomic.Bool
+	moved    chan uint64
 	watching atomic.Bool
 	watched  chan time.Duration
 }
@@ -76,6 +82,40 @@ func (p *program) work() int64 {
 		panic("nothing was ever found")
 	}
 	return cpu() - began
+}
+
+const madvCollapse = 25 // Linux 6.1
+
+func collapse() (mib uint64) {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		panic(err)
+	}
+	for _, line := range strings.Split(string(maps), "\n") {
+		var from, to uintptr
+		if n, _ := fmt.Sscanf(line, "%x-%x rw-p 00000000 00:00 0", &from, &to); n == 2 {
+			syscall.Syscall(syscall.SYS_MADVISE, from, to-from, madvCollapse) // how far it came is told below
+		}
+	}
+	all, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		panic(err)
+	}
+	_, after, _ := strings.Cut(string(all), "AnonHugePages:")
+	fmt.Sscan(after, &mib)
+	return mib >> 10
+}
+
+func (p *program) move(together uint64) {
+	trades, n := uint64(0), uint64(len(p.maps))
+	for p.moving.Load() {
+		a, b := p.draw()%n, p.draw()%n
+		p.maps[a], p.maps[b] = p.maps[b], p.maps[a]
+		if trades++; together != 0 && trades%together == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	p.moved <- trades
 }
 
 func (p *program) watch() {
@@ -128,7 +168,7 @@ func main() {
 		os.Exit(2)
 	}
 	count, entries := number(os.Args[1]), number(os.Args[2])
-	p := &program{universe: 2 * entries, watched: make(chan time.Duration)}
+	p := &program{universe: 2 * entries, watched: make(chan time.Duration), moved: make(chan uint64)}
 	for ; count > 0; count-- {
 		m := map[uint64]uint64{}
 		for e := uint64(0); e < entries; e++ {
@@ -144,9 +184,19 @@ func main() {
 	runtime.GC()
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		switch in.Text() {
+		word, argument, _ := strings.Cut(in.Text(), " ")
+		switch word {
 		case "work":
 			fmt.Println(p.work())
+		case "huge":
+			fmt.Println(collapse())
+		case "move":
+			p.moving.Store(true)
+			go p.move(number(argument))
+			fmt.Println("moving")
+		case "moved":
+			p.moving.Store(false)
+			fmt.Println(<-p.moved)
 		case "watch":
 			p.watching.Store(true)
 			go p.watch()

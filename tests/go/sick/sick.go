@@ -171,6 +171,40 @@ func wellTimer() {
 	time.AfterFunc(5*time.Minute, func() { fmt.Println(len(m)) })
 }
 
+// Maps that only a closure knows, in a list of such; and one that is somewhere else, too.
+var (
+	callbacks    []func() int
+	WellCaptured = filled(map[int64]int64{}, 3*many/10)
+)
+
+func illCapture() {
+	m := filled(map[int64]int64{}, 3*many/10)
+	callbacks = append(callbacks, func() int { return len(m) })
+}
+
+func wellCapture() {
+	m := WellCaptured
+	callbacks = append(callbacks, func() int { return len(m) })
+}
+
+// Many maps for one entry each, and as many that are larger.
+type (
+	IllTiny  struct{ tags map[int64]int64 }
+	WellTiny struct{ tags map[int64]int64 }
+)
+
+var (
+	flats  []*IllTiny
+	houses []*WellTiny
+)
+
+func buildTiny() {
+	for i := int64(0); i < 2000; i++ {
+		flats = append(flats, &IllTiny{filled(map[int64]int64{}, i%2)})
+		houses = append(houses, &WellTiny{filled(map[int64]int64{}, 6)})
+	}
+}
+
 // apart runs f on a stack that is gone afterwards, with the dead words that it left there.
 func apart(f func()) {
 	done := make(chan bool)
@@ -181,8 +215,23 @@ func apart(f func()) {
 	<-done
 }
 
+// Numbers that happen to be the address of a channel lead to nothing, in a segment and in an object whose type tells.
+type numbers struct {
+	next *numbers
+	n    [100]uintptr
+}
+
+var (
+	alikeInSegment numbers
+	alikeInHeap    *numbers
+)
+
 func leak() {
-	go illLeak(make(chan map[int64]int64))
+	forgotten := make(chan map[int64]int64)
+	alikeInHeap = new(numbers)
+	alikeInHeap.n[7] = uintptr(*(*unsafe.Pointer)(unsafe.Pointer(&forgotten)))
+	alikeInSegment.n[7] = alikeInHeap.n[7]
+	go illLeak(forgotten)
 	go wellLeak()
 }
 
@@ -257,13 +306,14 @@ func makeHuge(mib int) bool {
 
 func main() {
 	build()
+	buildTiny()
 	apart(leak)
 	for stacks := make([]byte, 1<<16); ; time.Sleep(time.Millisecond) { // until both wait
 		if strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "[chan send") == 2 {
 			break
 		}
 	}
-	apart(func() { illTimer(); wellTimer() }) // last: no stack is made any more that could be where this one was
+	apart(func() { illCapture(); wellCapture(); illTimer(); wellTimer() }) // last: no stack is made any more that could be where this one was
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var n int64
