@@ -55,7 +55,7 @@ def until(what, probe):
         if time.monotonic() > DEADLINE:
             sys.exit(f'{what}: not within the time there is')
         time.sleep(0.3)
-    print(f'ok: {what}')
+    print(f'seen: {what}')
 
 
 def totals(pid):
@@ -92,12 +92,12 @@ try:
     assert len({m['map'] for m, v in known}) > 10 and all(m['process'] == 'target_maps' for m, v in known)
     version = {m['pid']: m['version'] for m, v in query('gomap_build_info')}
     assert version[str(c.pid)].startswith('gomap ') and version[str(go.pid)].startswith('go1.'), version
-    print(f'ok: versions {sorted(version.values())}')
+    print(f'seen: versions {sorted(version.values())}')
     scrape = ask('targets')['activeTargets'][0]
     assert scrape['health'] == 'up' and not scrape['lastError'], scrape
     rules = [r['name'] for g in ask('rules')['groups'] for r in g['rules']]
     assert 'MapWaste' in rules and all(r['health'] != 'err' for g in ask('rules')['groups'] for r in g['rules'])
-    print(f'ok: {len(rules)} alerts are loaded')
+    print(f'seen: {len(rules)} alerts are loaded')
 
     c.kill()
     c.wait()

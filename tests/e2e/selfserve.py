@@ -32,7 +32,7 @@ def fetch(path, **headers):
 def same(what, got, want):
     if got != want:
         sys.exit(f'{what}: got {got!r}, want {want!r}')
-    print(f'ok: {what}')
+    print(f'seen: {what}')
 
 
 try:
