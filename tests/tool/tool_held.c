@@ -219,7 +219,7 @@ static void test_tool_killed_at_random_moments(void **state) {
     (void)state;
     struct tk_target t;
     const char *replay = getenv("GOMAP_TEST_SEED"), *longer = getenv("GOMAP_TEST_LONG");
-    int kills = longer && *longer && strcmp(longer, "0") ? 4000 : go_program() ? 50 : 100, hit = 0, tried = 0;
+    int kills = longer && *longer && strcmp(longer, "0") ? 4000 : 100, hit = 0, tried = 0;
 #ifdef __SANITIZE_ADDRESS__
     kills /= 5; /* a sanitized tool takes ten times as long */
 #endif
