@@ -138,7 +138,7 @@ def missed(target, command, looks):
 def main():
     args = runner.parser("goscope", "How long mapscope's looks at a Go program take and stop it, and what they cost it.").parse_args()
     mapscope = os.path.join(args.build, "scope", "mapscope")
-    looks, pairs = args.rounds or (3 if args.quick else 25), 4 if args.quick else 24
+    looks, pairs = args.rounds or (3 if args.quick else 25), 1 if args.quick else 24
     many, heap, threads = (20000, 128, 100) if args.quick else (1000000, 2048, 100)
     cells, rows = [], []
 

@@ -199,7 +199,7 @@ def main():
     mapscope = os.path.join(args.build, "scope", "mapscope")
     if not os.access(mapscope, os.X_OK):
         raise runner.Failed("mapscope is not built in %s" % args.build)
-    looks, pairs = args.rounds or (3 if args.quick else 15), 4 if args.quick else 24
+    looks, pairs = args.rounds or (3 if args.quick else 15), 1 if args.quick else 24
     maps, big = (MAPS, 200000 if args.quick else BIG)
     cells = []
 
@@ -214,11 +214,11 @@ def main():
         command = [mapscope, "list", str(target.process.pid)]
         add("list", maps, "ms", {"mapscope": [look(command) for _ in range(looks)]})
         add("loss", maps, "%", losses(target, command, pairs))
-        moments, rounds = (3, 1) if args.quick else (10, 3)
+        moments, rounds = (2, 1) if args.quick else (10, 3)
         add("record", maps, "%", {
             "of a processor, maps at rest": [recording_share(target, mapscope, moments, False) for _ in range(rounds)],
             "of a processor, all change": [recording_share(target, mapscope, moments, True) for _ in range(rounds)]})
-        add("loss_record", maps, "%", {"recorded every second": recording_loss(target, mapscope, 2 if args.quick else 12)})
+        add("loss_record", maps, "%", {"recorded every second": recording_loss(target, mapscope, 1 if args.quick else 12)})
     with Target(args.build, 1, big) as target:
         pid = str(target.process.pid)
         for verb in ("show", "heat"):
