@@ -150,11 +150,6 @@ static void forecast(void *ctx, const struct web_request *q, struct web_reply *r
     ms_answer_forecast(&((struct gomap_http *)ctx)->now, r);
 }
 
-static void health(void *ctx, const struct web_request *q, struct web_reply *r) {
-    (void)ctx, (void)q;
-    fputs("ok\n", r->out);
-}
-
 static void profile(void *ctx, const struct web_request *q, struct web_reply *r) {
     (void)ctx;
     if (!web_go_arguments(q, r, strrchr(q->path, '/') + 1)) return;
@@ -187,20 +182,14 @@ static void symbol(void *ctx, const struct web_request *q, struct web_reply *r) 
 static void front(void *ctx, const struct web_request *q, struct web_reply *r);
 static void pprof_index(void *ctx, const struct web_request *q, struct web_reply *r);
 
-static void pprof_elsewhere(void *ctx, const struct web_request *q, struct web_reply *r) {
-    (void)ctx, (void)q;
-    r->status = 301;
-    r->location = "/debug/pprof/";
-}
-
 static const struct web_route routes[] = {
     {"/", front, NULL, false},
     {"/metrics", metrics, "for Prometheus: OpenMetrics, or its text format", true},
-    {"/healthz", health, "ok, while this serves", false},
+    {"/healthz", web_healthy, "ok, while this serves", false},
     {"/api/v1/maps", maps, "the document of mapscope list -o json", true},
     {"/api/v1/metrics", table, "the same figures as /metrics, as a document", true},
     {"/api/v1/forecast", forecast, "the document of mapscope forecast -o json, of one look", true},
-    {"/debug/pprof", pprof_elsewhere, NULL, false},
+    {"/debug/pprof", web_go_elsewhere, NULL, false},
     {"/debug/pprof/", pprof_index, "for go tool pprof", false},
     {"/debug/pprof/heap", profile, "what maps hold, and all they ever took, by stack", false},
     {"/debug/pprof/allocs", profile, "the same", false},

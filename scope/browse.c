@@ -17,6 +17,7 @@
 #include <ncurses.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     ESCAPE = 27,
@@ -518,7 +519,7 @@ void ms_browse_free(struct ms_browse *b) {
     free(b->text);
 }
 
-int ms_browse_once(struct ms_browse *b, struct ms_error *err) {
+static int browse_once(struct ms_browse *b, struct ms_error *err) {
     struct ms_snapshot snap;
     struct ms_cmd *cmd = b->cmd;
     int status = b->verb->look(b, &snap, err);
@@ -550,7 +551,7 @@ static bool is_due(struct ms_browse *b) {
     return fresh && status == MS_OK;
 }
 
-int ms_browse_live(struct ms_browse *b, struct ms_error *err) {
+static int browse_live(struct ms_browse *b, struct ms_error *err) {
     int status = ms_screen_begin(&b->screen, &b->cmd->style, err);
     if (status) return status;
     bool fresh = true;
@@ -567,4 +568,13 @@ int ms_browse_live(struct ms_browse *b, struct ms_error *err) {
     ms_screen_end(&b->screen);
     if (b->status) *err = b->why;
     return b->status;
+}
+
+int ms_browse_run(struct ms_browse *b, struct ms_error *err) {
+    struct ms_cmd *cmd = b->cmd;
+    cmd->once = cmd->once || cmd->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
+    int status = cmd->once ? browse_once(b, err) : browse_live(b, err);
+    if (status != MS_OK || !b->uncertain) return status;
+    err->line[0] = 0;
+    return MS_UNCERTAIN;
 }

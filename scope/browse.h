@@ -89,10 +89,9 @@ struct ms_browse {
     struct ms_error why;
 };
 
-/* Print one look, as table or JSON, to cmd->out. */
-int ms_browse_once(struct ms_browse *b, struct ms_error *err);
-/* On the terminal, until the user leaves. */
-int ms_browse_live(struct ms_browse *b, struct ms_error *err);
+/* On the terminal, until the user leaves; with --once, or without a terminal, where nobody can press a key, one look, as table
+ * or JSON, to cmd->out.  MS_UNCERTAIN without a line: what was shown is not certain. */
+int ms_browse_run(struct ms_browse *b, struct ms_error *err);
 /* Before either: sort, filter and --by of the command line. */
 void ms_browse_init(struct ms_browse *b, const struct ms_browse_verb *verb, struct ms_cmd *cmd,
                     struct ms_session *s);

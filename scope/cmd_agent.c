@@ -211,18 +211,13 @@ static void metrics(void *ctx, const struct web_request *q, struct web_reply *r)
     ms_openmetrics(r->out, form, MS_VERSION, g->now, g->now_count, g->left_out);
 }
 
-static void health(void *ctx, const struct web_request *q, struct web_reply *r) {
-    (void)ctx, (void)q;
-    fputs("ok\n", r->out);
-}
-
 static void front(void *ctx, const struct web_request *q, struct web_reply *r);
 
 static const struct web_route routes[] = {
     {"/", front, NULL, false},
     {"/metrics", metrics, "for Prometheus: OpenMetrics, or its text format, of all processes with maps",
      true},
-    {"/healthz", health, "ok, while this serves", false},
+    {"/healthz", web_healthy, "ok, while this serves", false},
     {NULL, NULL, NULL, false},
 };
 

@@ -17,7 +17,6 @@
 #include <ncurses.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SECOND = 1000000000, GAP_MOST = 2, SPEED_MOST = 1024 };
 
@@ -161,13 +160,8 @@ int ms_cmd_replay(struct ms_cmd *cmd, struct ms_error *err) {
     uint64_t number = status == MS_OK ? s.rec->at : 0;
     if (status == MS_OK && cmd->at) status = ms_rec_find(s.rec, cmd->at, &number, err);
     while (status == MS_OK && moment(&v)->number < number) v.at++;
-    /* Without a terminal there is nobody to press a key. */
-    cmd->once = cmd->once || cmd->json || cmd->at || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
-    if (status == MS_OK) status = cmd->once ? ms_browse_once(&v.b, err) : ms_browse_live(&v.b, err);
-    if (status == MS_OK && v.b.uncertain) {
-        err->line[0] = 0;
-        status = MS_UNCERTAIN;
-    }
+    cmd->once = cmd->once || cmd->at;
+    if (status == MS_OK) status = ms_browse_run(&v.b, err);
     ms_browse_free(&v.b);
     ms_session_close(&s);
     return status;

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <ncurses.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { FASTEST_MS = 100, SLOWEST_MS = 3600000 };
 
@@ -104,13 +103,7 @@ int ms_cmd_top(struct ms_cmd *cmd, struct ms_error *err) {
     struct top v = {.interval = cmd->interval};
     ms_browse_init(&v.b, &verb, cmd, &s);
     int status = ms_session_open(&s, cmd, err);
-    /* Without a terminal there is nobody to press a key. */
-    cmd->once = cmd->once || cmd->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
-    if (status == MS_OK) status = cmd->once ? ms_browse_once(&v.b, err) : ms_browse_live(&v.b, err);
-    if (status == MS_OK && v.b.uncertain) {
-        err->line[0] = 0;
-        status = MS_UNCERTAIN;
-    }
+    if (status == MS_OK) status = ms_browse_run(&v.b, err);
     ms_browse_free(&v.b);
     ms_session_close(&s);
     return status;

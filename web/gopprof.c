@@ -38,6 +38,17 @@ bool web_go_arguments(const struct web_request *q, struct web_reply *r, const ch
     return true;
 }
 
+void web_go_elsewhere(void *ctx, const struct web_request *q, struct web_reply *r) {
+    (void)ctx, (void)q;
+    r->status = 301;
+    r->location = "/debug/pprof/";
+}
+
+void web_healthy(void *ctx, const struct web_request *q, struct web_reply *r) {
+    (void)ctx, (void)q;
+    fputs("ok\n", r->out);
+}
+
 void web_go_unknown(void *ctx, const struct web_request *q, struct web_reply *r) {
     (void)ctx, (void)q;
     web_go_error(r, 404, "Unknown profile");

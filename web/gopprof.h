@@ -10,6 +10,10 @@ void web_go_error(struct web_reply *r, int status, const char *fmt, ...)
 /* The arguments of heap, allocs and the like.  false: answered with an error.  gc and debug are taken and change nothing: the
  * memory of C is not collected, and a profile is always a binary one. */
 bool web_go_arguments(const struct web_request *q, struct web_reply *r, const char *name);
+/* The index without its slash leads to it. */
+void web_go_elsewhere(void *ctx, const struct web_request *q, struct web_reply *r);
+/* /healthz: who answers is well. */
+void web_healthy(void *ctx, const struct web_request *q, struct web_reply *r);
 /* Handlers for names that have no profile. */
 void web_go_unknown(void *ctx, const struct web_request *q, struct web_reply *r);
 void web_go_cpu(void *ctx, const struct web_request *q, struct web_reply *r);
